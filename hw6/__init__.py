@@ -1,0 +1,38 @@
+"""hw6: Hydra-configured sweeps of tiny exact experiments on generalisation.
+
+``load`` reads the rows of sweeps as one frame, ``figure`` draws a frame, ``run_sweep`` runs a sweep from Python,
+``provenance`` tells where rows come from. All are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hw6.aggregate import load, provenance
+    from hw6.experiments.base import Experiment
+    from hw6.experiments.registry import register
+    from hw6.plot import figure
+    from hw6.run import run_sweep
+
+_PUBLIC = {
+    "Experiment": "hw6.experiments.base",
+    "figure": "hw6.plot",
+    "load": "hw6.aggregate",
+    "provenance": "hw6.aggregate",
+    "register": "hw6.experiments.registry",
+    "run_sweep": "hw6.run",
+}
+__all__ = ["Experiment", "figure", "load", "provenance", "register", "run_sweep"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        from importlib import import_module
+
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'hw6' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

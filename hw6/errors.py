@@ -1,0 +1,95 @@
+"""Every way in which hw6 refuses or fails, and the exit status of each.
+
+    Hw6Error                     1   anything that hw6 itself reports in one line
+    |-- BadInput                 2   one value that a user typed and that is not allowed
+    |-- BadInputs                2   several of them, a line each: all mistakes are reported at once
+    |-- NoResults                2   a path that does not exist or holds no rows
+    |-- MissingPackage           2   an optional package is asked for and not installed
+    `-- FailedCells              1   a sweep ended and some of its cells failed
+
+A message is for the person at the keyboard: the key, the value, what is allowed, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class Hw6Error(Exception):
+    """The base of all errors that are shown as lines without a traceback."""
+
+    exit_status = 1
+
+    @property
+    def lines(self) -> list[str]:
+        """What is printed, a line a mistake."""
+        return [str(self)]
+
+
+class BadInput(Hw6Error):
+    """One refused value: the key, what was given, what is allowed and, where it helps, what to type."""
+
+    exit_status = 2
+
+    def __init__(self, key: str, value: object, allowed: str, hint: str = "") -> None:
+        self.key, self.value, self.allowed, self.hint = key, value, allowed, hint
+        shown = f"{key}={show(value)}" if value is not None else key
+        super().__init__(f"{shown}: {allowed}" + (f" ({hint})" if hint else ""))
+
+
+class BadInputs(Hw6Error):
+    """Several refused values, reported together."""
+
+    exit_status = 2
+
+    def __init__(self, mistakes: Sequence[BadInput]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """A line a mistake, each of them once."""
+        return list(dict.fromkeys(str(mistake) for mistake in self.mistakes))
+
+
+class NoResults(Hw6Error):
+    """A path that does not exist or below which there are no rows."""
+
+    exit_status = 2
+
+
+class MissingPackage(Hw6Error):
+    """An optional package is needed for what was asked."""
+
+    exit_status = 2
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package}: pip install 'hw6[{extra}]'")
+
+
+class FailedCells(Hw6Error):
+    """A sweep came to its end, but some of its cells have no result."""
+
+
+def show(value: object) -> str:
+    """A value as a person would have typed it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def refuse(mistakes: Sequence[BadInput]) -> None:
+    """Raise all mistakes at once; do nothing if there are none."""
+    if len(mistakes) == 1:
+        raise mistakes[0]
+    if mistakes:
+        raise BadInputs(mistakes)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The hint "did you mean ...?" for a mistyped word, or nothing where no known word is near."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if not close:  # a long dotted name is also recognised by its last part
+        last = {name.rpartition(".")[2]: name for name in names}
+        close = [last[match] for match in difflib.get_close_matches(word.rpartition(".")[2], last, n=1, cutoff=0.75)]
+    return f"did you mean {close[0]}?" if close else ""

@@ -1,0 +1,1 @@
+"""The experiments, each a function from a batch of cells to their rows."""

@@ -1,0 +1,70 @@
+"""The register of experiments: those of this package, those of other packages (entry points), those of the session."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from hw6.errors import BadInput, nearest
+from hw6.experiments.base import Experiment
+
+ENTRY_POINTS = "hw6.experiments"  # the group in which another package announces an Experiment
+
+EXPERIMENTS: dict[str, str] = {
+    "noop": "hw6.experiments.noop:EXPERIMENT",
+    "double_descent": "hw6.experiments.double_descent:EXPERIMENT",
+}
+_registered: dict[str, Experiment] = {}
+
+
+def register(experiment: Experiment) -> None:
+    """Make an experiment known in this process, under its own name.
+
+    It is not known to other processes (worker processes of other launchers); a package announces its experiments to
+    all of them by an entry point of the group "hw6.experiments" instead.
+
+    Raises:
+        ValueError: the name is taken by another experiment, or it brings no defaults.
+    """
+    if _registered.get(experiment.name, experiment) is not experiment or experiment.name in EXPERIMENTS:
+        raise ValueError(f"experiment {experiment.name} is registered already")
+    if experiment.defaults is None:
+        raise ValueError(f"experiment {experiment.name} needs defaults: a value for each of its keys")
+    _registered[experiment.name] = experiment
+
+
+def unregister(name: str) -> None:
+    """Forget an experiment that was registered in this process."""
+    _registered.pop(name, None)
+
+
+def experiment_names() -> list[str]:
+    """The names of all experiments."""
+    return sorted({*EXPERIMENTS, *_registered, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+
+
+def foreign_experiments() -> list[Experiment]:
+    """The experiments that this package does not bring."""
+    announced = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
+    return list({experiment.name: experiment for experiment in (*announced, *_registered.values())}.values())
+
+
+def experiment_named(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        BadInput: there is none; the message lists those that there are.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name in EXPERIMENTS:
+        module, _, attribute = EXPERIMENTS[name].partition(":")
+        experiment = getattr(import_module(module), attribute)
+        assert isinstance(experiment, Experiment)
+        return experiment
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        experiment = entry.load()
+        assert isinstance(experiment, Experiment)
+        return experiment
+    names = experiment_names()
+    raise BadInput("experiment", name, "must be one of " + ", ".join(names), nearest(name, names))

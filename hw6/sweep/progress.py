@@ -1,0 +1,60 @@
+"""How far a sweep is: a bar on a terminal, lines at sensible intervals elsewhere, and what is said at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+FIRST_LINE, LINE_EVERY = 5.0, 30.0  # seconds, where there is no terminal
+
+
+class Report(Protocol):
+    """Called with the number of cells that have just been finished."""
+
+    def __call__(self, cells: int, /) -> None: ...
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool = False) -> Iterator[Report]:
+    """Show the progress of ``total`` cells on standard error while the block runs."""
+    if quiet or total == 0:
+        yield lambda cells: None
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=" cells", smoothing=0.1, dynamic_ncols=True, leave=False) as bar:
+            yield bar.update
+    else:
+        yield _Lines(total)
+
+
+class _Lines:
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.started = time.monotonic()
+        self.next = self.started + FIRST_LINE
+
+    def __call__(self, cells: int, /) -> None:
+        self.done += cells
+        now = time.monotonic()
+        if now >= self.next and self.done < self.total:
+            self.next = now + LINE_EVERY
+            rate = self.done / (now - self.started)
+            left = (self.total - self.done) / rate if rate else float("inf")
+            print(
+                f"{self.done:,} of {self.total:,} cells, {rate:,.0f} cells/s, {duration(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person would say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,104 @@
+"""Where rows come from: commands, config, commit, versions, machine, start and end; kept once per sweep as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hw6.sweep.store import PROVENANCE, read_json, write_json
+
+PACKAGES = ("hw6", "hydra-core", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the user typed and what it stands for: argument lists, ready to be pasted back after ``python -m hw6.run``."""
+
+    typed: Sequence[str]
+    expanded: Sequence[str]
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Commit:
+    """The git commit of the code that runs; asked for in the background, since git takes longer than a small sweep."""
+
+    def __init__(self) -> None:
+        folder = Path(__file__).parent
+        try:
+            self._process: subprocess.Popen[str] | None = subprocess.Popen(
+                ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        except OSError:
+            self._process = None
+
+    def read(self) -> dict[str, Any]:
+        """The commit and whether tracked files differ from it; None for both outside a repository."""
+        text = ""
+        if self._process is not None:
+            try:
+                text = self._process.communicate(timeout=10)[0].strip()
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        return {"commit": text.removesuffix("-dirty") or None, "dirty": text.endswith("-dirty") if text else None}
+
+
+def versions() -> dict[str, str | None]:
+    """Python's version and those of the packages that decide a row."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def describe(command: Command, blocks: Sequence[Mapping[str, Any]], started: str, commit: Commit) -> dict[str, Any]:
+    """The provenance of one run of a sweep, all of it known before the first cell runs but the end."""
+    return {
+        "typed": list(command.typed),
+        "expanded": list(command.expanded),
+        "blocks": list(blocks),
+        "git": commit.read(),
+        "versions": versions(),
+        "machine": {
+            "host": platform.node(),
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "directory": os.getcwd(),
+        "python": sys.executable,
+        "started": started,
+        "ended": None,
+    }
+
+
+def append(folder: Path, run: Mapping[str, Any]) -> None:
+    """Add a run to a sweep's provenance."""
+    path = folder / PROVENANCE
+    runs = read_json(path)["runs"] if path.exists() else []
+    write_json(path, {"format": 1, "runs": [*runs, run]})
+
+
+def close(folder: Path, outcome: Mapping[str, Any]) -> None:
+    """Write the end of the last run."""
+    content = read_json(folder / PROVENANCE)
+    content["runs"][-1].update(ended=now(), **outcome)
+    write_json(folder / PROVENANCE, content)

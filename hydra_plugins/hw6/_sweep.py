@@ -1,0 +1,69 @@
+"""What the sweeper does, kept apart so that other Hydra applications do not pay for its imports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, open_dict
+
+from hw6.experiments.registry import experiment_named
+from hw6.sweep.conduct import Launch, Outcome, conduct
+from hw6.sweep.resolve import Composer, make_plan
+from hydra_plugins.hw6.launcher import Hw6Launcher
+
+if TYPE_CHECKING:
+    from hydra_plugins.hw6.sweeper import Hw6Sweeper
+
+DIRECTORY = "hydra.sweep.dir="
+
+
+def sweep(sweeper: Hw6Sweeper, arguments: Sequence[str]) -> Outcome:
+    """Run a sweep through Hydra's launcher."""
+    config, loader = sweeper.config, sweeper.hydra_context.config_loader
+    composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose(overrides: list[str]) -> DictConfig:
+        composed[tuple(overrides)] = loader.load_sweep_config(config, overrides)
+        return composed[tuple(overrides)]
+
+    @cache
+    def options(group: str) -> list[str]:
+        return loader.get_group_options(group)
+
+    params = [f"{key}={value}" for key, value in sweeper.params.items()]
+    plan = make_plan(params, arguments, Composer(compose, options, experiment_named, loader))
+    claimed = any(text.startswith(DIRECTORY) for text in config.hydra.overrides.hydra)
+    own = str(config.hydra.launcher._target_) == LauncherTarget
+
+    def jobs(
+        overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, report: Callable[[int], None]
+    ) -> list[Any]:
+        _set_directory(config, folder)
+        launcher = Plugins.instance().instantiate_launcher(sweeper.hydra_context, sweeper.task_function, config)
+        if isinstance(launcher, Hw6Launcher):
+            launcher.workers, launcher.report, launcher.composed = workers, report, composed
+        return [_result(returned) for returned in launcher.launch(overrides, initial_job_idx=first)]
+
+    workers = None if config.workers == "auto" else int(config.workers)
+    return conduct(plan, experiment_named, Path(config.hydra.sweep.dir).absolute(), claimed, workers, Launch(jobs, own))
+
+
+LauncherTarget = "hydra_plugins.hw6.launcher.Hw6Launcher"
+
+
+def _set_directory(config: DictConfig, folder: Path) -> None:
+    """Hand the sweep's directory to every job, whatever launcher composes its config."""
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    with open_dict(config):
+        config.hydra.sweep.dir = str(folder)
+        kept = [text for text in config.hydra.overrides.hydra if not text.startswith(DIRECTORY)]
+        config.hydra.overrides.hydra = [*kept, f"{DIRECTORY}'{quoted}'"]
+
+
+def _result(returned: JobReturn) -> Any:
+    return returned.return_value if returned.status == JobStatus.COMPLETED else returned._return_value

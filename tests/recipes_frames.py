@@ -1,0 +1,203 @@
+"""Frames as ``hw6.load`` gives them, made here: dense ridge for small ones, formulas for large ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hw6.experiments.base import Drawing, Experiment, Fill, Mark, Panel
+from hw6.schema import Choice, Integer, Real
+
+METRICS = {
+    "chosen_lambda": "the ridge parameter used",
+    "train_mse": "mean squared error on the training data",
+    "validation_mse": "mean squared error on the validation data",
+    "test_mse": "mean squared error on the test data",
+    "test_norm": "root of the sum of squared test errors",
+    "theta_norm": "norm of theta",
+    "effective_dof": "effective degrees of freedom",
+}
+
+
+def ridge_drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
+    """The figure of double descent as data."""
+    starter = list(values.get("data.kind", ())) == ["starter"]
+    error = (
+        Panel("test_norm", "test error (root of sum of squares)")
+        if starter
+        else Panel("test_mse", "test error (mean squared)")
+    )
+    return Drawing(
+        panels=(error, Panel("chosen_lambda", "chosen $\\lambda$", log=True, thin=True)),
+        x=("p", "lambda.value"),
+        fills=(Fill("lambda.value", "chosen_lambda", "lambda.kind", "path"),),
+        lowest_along=("lambda.value",),
+        marks=(Mark("p", "data.n_train", "p = n"),),
+        labels={metric: text for metric, text in METRICS.items() if len(text) <= 45},
+        names={
+            "lambda.kind": {
+                "fixed": ("λ = {lambda.value} (fixed)", "fixed λ"),
+                "tuned": ("λ tuned on validation data",),
+                "ridgeless": ("ridgeless (λ → 0)",),
+                "path": ("path of λ",),
+            },
+            "data.kind": {"starter": ("starter data",), "gaussian": ("Gaussian data",)},
+        },
+        caption=("data.n_train", "data.d", "data.sigma"),
+        best=("validation_norm", "test_norm") if starter else ("validation_mse", "test_mse"),
+    )
+
+
+KEYS = {
+    "p": Integer(help="number of features"),
+    "seed": Integer(help="seed"),
+    "lambda.kind": Choice(help="ridge rule", choices=("fixed", "tuned", "path", "ridgeless")),
+    "lambda.value": Real(help="ridge parameter"),
+    "lambda.min": Real(help="smallest"),
+    "lambda.max": Real(help="largest"),
+    "lambda.num": Integer(help="how many"),
+    "data.kind": Choice(help="data", choices=("gaussian", "starter")),
+    "data.d": Integer(help="dimension"),
+    "data.sigma": Real(help="noise"),
+    "data.n_train": Integer(help="training examples"),
+    "data.n_validation": Integer(help="validation examples"),
+    "data.n_test": Integer(help="test examples"),
+    "features.activation": Choice(help="activation", choices=("relu", "tanh", "erf")),
+}
+
+RIDGE = Experiment(
+    name="ridge_recipe",
+    version=1,
+    keys=KEYS,
+    metrics=METRICS | {"validation_norm": "root of the sum of squared validation errors"},
+    rows=lambda cells: {},
+    objective="validation_mse",
+    drawing=ridge_drawing,
+)
+EMPTY = Experiment(name="empty_recipe", version=1, keys={"p": KEYS["p"]}, metrics={}, rows=lambda cells: {})
+LAYERS = Experiment(
+    name="layers_recipe",
+    version=1,
+    keys={"depth": Integer(help="number of layers"), "seed": KEYS["seed"]},
+    metrics={"layer": "layer", "variance": "variance", "variance_theory": "in theory", "variance_se": "error"},
+    rows=lambda cells: {},
+    drawing=lambda values: Drawing(
+        panels=(Panel("variance", "variance of $y_\\ell$", theory="variance_theory", error="variance_se"),),
+        x=("layer",),
+        index=("layer",),
+        labels={"layer": "layer $\\ell$"},
+    ),
+)
+EXPERIMENTS = {experiment.name: experiment for experiment in (RIDGE, EMPTY, LAYERS)}
+
+
+def ridge_path(p: int, seed: int, lambdas: Sequence[float], n: int, d: int, sigma: float) -> dict[str, np.ndarray]:
+    """Validation and test errors of random ReLU features for several lambdas, by an eigendecomposition."""
+    rng = np.random.default_rng([seed, n, d])
+    x, noise, beta = rng.standard_normal((n + 90, d)), rng.standard_normal(n), rng.standard_normal(d)
+    y = x @ beta / np.linalg.norm(beta)
+    g = np.random.default_rng([seed, 7]).standard_normal((p, d))
+    features = np.maximum(x @ g.T, 0) / np.sqrt(p)
+    train, rest, noisy = features[:n], features[n:], y[:n] + sigma * noise
+    values, vectors = np.linalg.eigh(train @ train.T)
+    predictions = (
+        rest @ train.T @ vectors @ ((vectors.T @ noisy)[:, None] / (values.clip(0)[:, None] + np.array(lambdas)))
+    )
+    squares = np.square(predictions - y[n:, None])
+    dof = (values.clip(0)[:, None] / (values.clip(0)[:, None] + np.array(lambdas))).sum(axis=0)
+    return {
+        "validation_mse": squares[:60].mean(axis=0),
+        "test_mse": squares[60:].mean(axis=0),
+        "test_norm": np.sqrt(squares[60:].sum(axis=0)),
+        "validation_norm": np.sqrt(squares[:60].sum(axis=0)),
+        "effective_dof": dof,
+    }
+
+
+def ridge_frame(
+    *,
+    p: Iterable[int],
+    seeds: int = 1,
+    kinds: Sequence[str] = ("fixed", "tuned"),
+    lambdas: Sequence[float] = (0.01,),
+    sigmas: Sequence[float] = (0.5,),
+    n: int = 60,
+    d: int = 8,
+    grid: Sequence[float] = tuple(np.logspace(-2, 2, 25)),
+    data: str = "gaussian",
+    path: Sequence[float] = tuple(np.logspace(-3, 2, 26)),
+) -> pd.DataFrame:
+    """A double descent sweep."""
+    rows = []
+    for sigma, seed, width in itertools.product(sigmas, range(seeds), p):
+        every = (*lambdas, *grid, *path)
+        result = ridge_path(width, seed, every, n, d, sigma)
+        tuned = len(lambdas) + int(np.argmin(result["validation_mse"][len(lambdas) : len(lambdas) + len(grid)]))
+        places = {
+            "fixed": range(len(lambdas)),
+            "tuned": [tuned],
+            "path": range(len(lambdas) + len(grid), len(every)),
+        }
+        for kind in kinds:
+            for place in places[kind]:
+                value = every[place] if kind == "fixed" else np.nan
+                rows.append(
+                    {
+                        "cell_id": f"{width}-{seed}-{kind}-{value}-{sigma}",
+                        "p": width,
+                        "seed": seed,
+                        "lambda.kind": kind,
+                        "lambda.value": value,
+                        "lambda.min": np.nan if kind == "fixed" else grid[0],
+                        "data.sigma": sigma,
+                        "chosen_lambda": every[place],
+                        **{metric: numbers[place] for metric, numbers in result.items()},
+                    }
+                )
+    frame = pd.DataFrame(rows).assign(**{"data.n_train": n, "data.d": d, "data.kind": data, "data.n_test": 30})
+    return finished(frame, RIDGE.name)
+
+
+def finished(frame: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """The columns of every row, for cells that are done."""
+    frame = frame.assign(experiment=experiment, status="done", error_type="", error_message="", seconds=1e-3)
+    for name in frame:
+        if name != "cell_id" and frame[name].dtype.kind not in "iufb":
+            frame[name] = frame[name].astype("category")
+    return frame
+
+
+def fail(frame: pd.DataFrame, rows: Sequence[int], error: str = "LinAlgError") -> pd.DataFrame:
+    """The frame with some cells failed."""
+    frame = frame.astype({name: object for name in ("status", "error_type", "error_message")})
+    places = frame.index[list(rows)]
+    frame.loc[places, ["status", "error_type", "error_message"]] = ["failed", error, "did not converge"]
+    frame.loc[places, [name for name in frame if name in RIDGE.metrics]] = np.nan
+    return frame
+
+
+def large_frame(widths: int, seeds: int) -> pd.DataFrame:
+    """A sweep of 2 x widths x seeds cells from a formula."""
+    p = np.tile(np.repeat(np.arange(1, widths + 1), seeds), 2)
+    seed = np.tile(np.arange(seeds), 2 * widths)
+    tuned = np.arange(len(p)) >= len(p) // 2
+    noise = np.exp(np.random.default_rng(0).standard_normal(len(p)))
+    error = 0.1 + 5 / p + np.where(tuned, 0, noise / (1 + np.abs(p - 300)))
+    frame = pd.DataFrame(
+        {
+            "cell_id": np.arange(len(p)).astype(str),
+            "p": p,
+            "seed": seed,
+            "lambda.kind": np.where(tuned, "tuned", "fixed"),
+            "lambda.value": np.where(tuned, np.nan, 0.01),
+            "chosen_lambda": np.where(tuned, 1.0 + p % 7, 0.01),
+            "validation_mse": error,
+            "test_mse": error,
+            "data.n_train": 300,
+        }
+    )
+    return finished(frame, RIDGE.name)
