@@ -7,35 +7,31 @@ in luminance and in their dashes, so that a grey print and colour-blind eyes can
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import textwrap
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterMathtext, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from hw6.figure_data import Axis, Curve, CurvePanel, Curves, MapPanel
 
 COLUMN, PAGE = 3.4, 6.8  # inches
 GREY = "0.45"
-# Colours with luminances (CIELAB) of 26, 67, 49, 76, 38, 84, 58, 10: neighbours differ by at least 20.
+# Colours with luminances (CIELAB) of 26, 67, 49, 76, 12, 80, 35, 56: neighbours differ by at least 18.
 STYLES: tuple[tuple[str, Any, str], ...] = (
-    ("#e08a1e", "-", "o"),
-    ("#1d3f72", (0, (4.5, 1.6)), "s"),
+    ("#1d3f72", "-", "o"),
+    ("#e08a1e", (0, (4.5, 1.6)), "s"),
     ("#2a8c82", (0, (5, 1.5, 1.2, 1.5)), "^"),
     ("#d6a6c8", "-", "D"),
-    ("#8a2f5d", (0, (1.2, 1.2)), "v"),
+    ("#202020", (0, (1.2, 1.2)), "v"),
     ("#9ccfe8", (0, (7, 2)), "P"),
-    ("#7d8c3c", (0, (3, 1.5, 1, 1.5, 1, 1.5)), "X"),
-    ("#202020", (0, (2, 2)), "*"),
+    ("#8a2f5d", (0, (3, 1.5, 1, 1.5, 1, 1.5)), "X"),
+    ("#7d8c3c", (0, (2, 2)), "*"),
 )
 SETTINGS: dict[str, Any] = {
     "font.size": 8,
@@ -72,13 +68,10 @@ METADATA: dict[str, dict[str, None]] = {
 
 
 class PaperFigure(Figure):
-    """A matplotlib figure that notebooks show without pyplot, and that is written as it was drawn."""
+    """A matplotlib figure that notebooks show without pyplot."""
 
     def _repr_png_(self) -> bytes:
-        with settings():
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=200, metadata=METADATA["png"])
-        return buffer.getvalue()
+        return render(self, "png")
 
 
 def settings() -> AbstractContextManager[None]:
@@ -94,24 +87,12 @@ def draw(data: Curves) -> Figure:
         return _draw_maps(data, data.y)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all, in the format of the file's suffix.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    kind = path.suffix[1:]
-    handle, name = tempfile.mkstemp(suffix=f".{kind}.tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file, settings():
-            figure.savefig(file, format=kind, metadata=METADATA.get(kind))
-        mask = os.umask(0)  # mkstemp makes files that nobody else may read
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def render(figure: Figure, kind: str) -> bytes:
+    """The bytes of a file of a figure; ``kind`` is png, pdf or svg. Equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    with settings():
+        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
+    return buffer.getvalue()
 
 
 def _draw_curves(data: Curves) -> Figure:
@@ -151,17 +132,20 @@ def _draw_curves(data: Curves) -> Figure:
 
 def _draw_curve(axes: Axes, curve: Curve, panel: CurvePanel, data: Curves, count: int) -> Any:
     """Draw one curve; the handle for the legend is returned."""
+    color: Any
+    handle: Any
     color, dashes, marker = STYLES[curve.style % len(STYLES)]
     if data.ordered:
-        color = colormaps["viridis"](0.9 * curve.style / max(count - 1, 1))
+        color = colormaps["viridis"](0.8 * curve.style / max(count - 1, 1))
     if panel.thin and curve.constant and not data.x.names:
         return axes.plot(curve.x, curve.centre, color=color, linestyle=dashes, linewidth=0.7)[0]
     if np.isnan(curve.x[0]):  # a level
         axes.axhspan(curve.low[0], curve.high[0], color=color, alpha=0.12, linewidth=0)
         return axes.axhline(curve.centre[0], color=color, linestyle=dashes)
     banded = bool(np.any(curve.low < curve.high))
-    if data.x.names or len(curve.x) == 1:
-        x = curve.x + (curve.style - (count - 1) / 2) * 0.5 / max(count, 2)
+    if data.x.names or len(curve.x) == 1 or curve.theory is not None:
+        dodge = 0.5 / max(count, 2) if data.x.names else 0.0  # so that the bars of one place stand side by side
+        x = curve.x + (curve.style - (count - 1) / 2) * dodge
         errors = np.stack([curve.centre - curve.low, curve.high - curve.centre]) if banded else None
         handle = axes.errorbar(x, curve.centre, errors, color=color, marker=marker, linestyle="none", linewidth=1)
     else:
@@ -170,9 +154,11 @@ def _draw_curve(axes: Axes, curve: Curve, panel: CurvePanel, data: Curves, count
                 curve.x, curve.low, curve.high, color=color, alpha=0.22 if count < 4 else 0.12, linewidth=0
             )
         few = len(curve.x) <= 16
-        handle = axes.plot(curve.x, curve.centre, color=color, linestyle=dashes, marker=marker if few else "")[0]
+        line = dashes if data.x.joined else "none"
+        few = few or not data.x.joined
+        handle = axes.plot(curve.x, curve.centre, color=color, linestyle=line, marker=marker if few else "")[0]
     if curve.theory is not None:
-        axes.plot(curve.x, curve.theory, color="black", linewidth=0.6, zorder=1.5)
+        axes.plot(curve.x, curve.theory, color=color, linestyle=dashes, linewidth=0.8, zorder=1.5)
     return handle
 
 
@@ -188,18 +174,25 @@ def _draw_maps(data: Curves, y: Axis) -> Figure:
     for metric in metrics:
         mine = [(axes, panel) for axes, panel in zip(grid.flat, panels, strict=False) if panel.metric == metric]
         z = np.concatenate([panel.z[np.isfinite(panel.z)] for _, panel in mine])
-        norm = (LogNorm if mine[0][1].log else Normalize)(
-            z.min(), z.max() if z.max() > z.min() else z.min() * 1.01 + 1e-300
-        )
+        top = z.max() if z.max() > z.min() else z.min() + 0.01 * (abs(z.min()) or 1.0)
+        norm = (LogNorm if mine[0][1].log else Normalize)(z.min(), top)
         for axes, panel in mine:
             image = _draw_map(axes, panel, data, y, norm)
             title = ", ".join(filter(None, [panel.title, panel.label if len(metrics) > 1 else ""]))
             axes.set_title(title, loc="left", fontsize=7.5, pad=14 if data.x.marks else 4)
-        bar = figure.colorbar(image, ax=[axes for axes, _ in mine], label=mine[0][1].label, aspect=25, pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar = figure.colorbar(
+            image,
+            ax=[axes for axes, _ in mine],
+            label="" if len(metrics) > 1 else mine[0][1].label,
+            aspect=25,
+            pad=0.02,
+        )
+        bar.outline.set_visible(False)
         _ticks(bar.ax, "y", mine[0][1].log)
-    for axes in grid[-1]:
-        _draw_axis(axes, data.x)
+    for place, axes in enumerate(grid.flat[: len(panels)]):
+        if place + columns >= len(panels):  # nothing is drawn below it
+            _draw_axis(axes, data.x)
+            axes.tick_params(labelbottom=True)
     for axes in grid[:, 0]:
         axes.set_ylabel(y.label)
     _draw_caption(figure, data)
@@ -219,16 +212,10 @@ def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: Axis, norm: Normaliz
         )
     if data.diagonal:
         low, high = max(edges[0][0], edges[1][0]), min(edges[0][-1], edges[1][-1])
-        line = np.geomspace(low, high, 50) if low > 0 else np.linspace(low, high, 50)
+        line = np.linspace(low, high, 50)
         axes.plot(line, line, color="white", linewidth=0.8, linestyle=(0, (3, 2)))
         axes.annotate(
-            data.diagonal,
-            (line[-1], line[-1]),
-            (-3, -2),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color="white",
+            data.diagonal, (line[25], line[25]), (-3, 3), textcoords="offset points", ha="right", color="white"
         )
     for place, text in data.x.marks:
         axes.axvline(place, color="white", linewidth=0.7, linestyle=(0, (1, 1.5)))
@@ -252,20 +239,23 @@ def _draw_axis(axes: Axes, x: Axis) -> None:
     if x.log:
         axes.set_xscale("log")
     if x.names:
-        axes.set_xticks(range(len(x.names)), x.names, rotation=30 if sum(map(len, x.names)) > 40 else 0)
+        names = ["\n".join(textwrap.wrap(name, max(8, 44 // len(x.names)))) for name in x.names]
+        axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(x.names) - 0.5)
     else:
         _ticks(axes, "x", x.log)
 
 
 def _ticks(axes: Axes, which: str, log: bool) -> None:
-    """Plain decades; on a linear axis few round numbers."""
+    """Few round numbers; on a logarithmic axis powers of ten, or 1, 2, 5 and so on below two decades."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axis.get_view_interval()
+    low, high = sorted(axis.get_view_interval())
     if not log:
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    elif low > 0 and high / low < 30:  # with less than two decades the numbers between them are needed
-        axis.set_minor_formatter(LogFormatterMathtext(minor_thresholds=(2, 0.5)))
+    elif low > 0 and high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
     else:
         axis.set_minor_formatter(NullFormatter())
 
@@ -274,6 +264,6 @@ def _draw_caption(figure: Figure, data: Curves) -> None:
     """What was fixed and what was left out, below everything."""
     text = "; ".join(filter(None, [data.caption, *data.notes]))
     if text:
-        width = int(figure.get_figwidth() * 19)  # characters of 6.5 points
-        lines = "\n".join(textwrap.wrap(text, width))
+        width = int(figure.get_figwidth() * 20.5)  # characters of 6.5 points
+        lines = "\n".join(textwrap.wrap(text, width, break_long_words=False))
         figure.supxlabel(lines, x=0.01, ha="left", fontsize=6.5, color="0.3", linespacing=1.3)

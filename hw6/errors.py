@@ -74,7 +74,11 @@ class FailedCells(Hw6Error):
 
 def show(value: object) -> str:
     """A value as a person would have typed it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(show(entry) for entry in value) + "]"
+    return str(value)
 
 
 def refuse(mistakes: Sequence[BadInput]) -> None:

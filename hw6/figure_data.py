@@ -15,6 +15,7 @@ class Axis:
         key: the swept column.
         label: what stands beside it.
         log: logarithmic.
+        joined: whether it makes sense to join points by a line: not where the axis is only a number of a repeat.
         names: the texts of a non-numeric axis, at 0, 1, ...; otherwise empty.
         marks: places worth a line, with their text.
     """
@@ -22,6 +23,7 @@ class Axis:
     key: str
     label: str
     log: bool = False
+    joined: bool = True
     names: tuple[str, ...] = ()
     marks: tuple[tuple[float, str], ...] = ()
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw6 import folders
@@ -93,7 +94,7 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
 
 
 def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool) -> Outcome | None:
-    from hw6.sweep.conduct import Outcome, commands, outcomes, quiet
+    from hw6.sweep.conduct import commands, outcomes, quiet
     from hw6.sweep.provenance import Command
 
     many = line.has(*MULTIRUN)
@@ -119,7 +120,7 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
         for variable, token in tokens:
             variable.reset(token)  # type: ignore[arg-type]
     if collected and collected[-1].failed and not many:
-        raise FailedCells(f"the cell failed; its row in {collected[-1].folder} says why")
+        raise FailedCells("\n".join(collected[-1].lines))
     return collected[-1] if collected else None
 
 
@@ -145,7 +146,7 @@ def _check_name(line: CommandLine, name: str) -> None:
 
 def _without_sweeps(line: CommandLine) -> list[str]:
     """What shows a config cannot show a sweep: its axes are left out, and so is -m."""
-    from hw6.sweep.resolve import read_settings
+    from hw6.sweep.settings import read_settings
 
     plain = [text for text in line.overrides if not text.startswith("~")]
     swept = {setting.override.input_line for setting in read_settings((), plain, None) if setting.swept}
@@ -182,8 +183,8 @@ def _hydra(arguments: Sequence[str], name: str, line: CommandLine) -> None:
         with _own_hydra():
             hydra.main(version_base="1.3", config_path=str(folders.conf()), config_name="config")(job)()
     except SystemExit as end:
-        if end.code:
-            raise
+        if end.code:  # argparse has said why
+            raise BadInput(" ".join(line.flags), None, "Hydra does not take these flags", "see --hydra-help") from None
     finally:
         sys.argv = argv
         if full is None:
@@ -232,7 +233,19 @@ def _check(line: CommandLine, name: str, many: bool) -> None:
             sweeper = compose([]).hydra.sweeper
             params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         composer = Composer(compose, loader.get_group_options, experiment_named, loader)
-        make_plan(params, task, composer, single=not many, plain=many)
+        foreign = any(text.startswith("hydra/sweeper=") for text in own)
+        make_plan(params, task, composer, single=not many, plain=many and foreign)
+        if not many:
+            _check_folder(compose([*task]).hydra.run.dir)
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse a directory that cannot be made, before Hydra tries."""
+    path = Path(folder).absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        raise BadInput("hydra.run.dir", folder, "cannot be written", "choose another directory")
 
 
 def _explain(error: Exception, line: CommandLine, name: str, many: bool) -> None:
@@ -240,13 +253,18 @@ def _explain(error: Exception, line: CommandLine, name: str, many: bool) -> None
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if not isinstance(error, (HydraException, OmegaConfBaseException, OSError)):
+    composing = isinstance(error, (HydraException, OmegaConfBaseException, ValueError, TypeError))
+    if isinstance(error, OSError) and not composing:
+        key = "hydra.sweep.dir" if many else "hydra.run.dir"
+        raise BadInput(key, error.filename, f"cannot be written ({error.strerror})") from error
+    if composing:
+        _check(line, name, many)
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
         raise error
-    if isinstance(error, OSError):
-        raise BadInput("hydra.sweep.dir", error.filename, f"cannot be written ({error.strerror})") from error
-    _check(line, name, many)
     text = str(error.__cause__ or error).splitlines()
-    raise BadInput(text[0] if text else type(error).__name__, None, "Hydra cannot compose this", "see --help") from error
+    raise BadInput(
+        text[0] if text else type(error).__name__, None, "Hydra cannot compose this", "see --help"
+    ) from error
 
 
 if __name__ == "__main__":

@@ -125,18 +125,22 @@ class Flag(Key):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Key):
-    """One of a list of names."""
+    """One of a list of names; an alias (``auto``) stands for one of them and is replaced before anything else."""
 
     choices: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def allowed(self) -> str:
         """What may stand here, in words."""
-        return "one of " + ", ".join(self.choices)
+        return "one of " + ", ".join((*self.choices, *self.aliases))
 
     def accept(self, value: object) -> str:
         """The value as str; ValueError if it is not allowed."""
-        if not isinstance(value, str) or value not in self.choices:
+        if not isinstance(value, str):
+            raise ValueError
+        value = self.aliases.get(value, value)
+        if value not in self.choices:
             raise ValueError
         return value
 
@@ -160,9 +164,8 @@ class Integers(Key):
     @property
     def allowed(self) -> str:
         """What may stand here, in words."""
-        return (
-            f"a list of at least {self.shortest} whole numbers, each at least {self.minimum}, such as [10,20]"
-            + (", or null" if self.optional else "")
+        return f"a list of at least {self.shortest} whole numbers, each at least {self.minimum}, such as [10,20]" + (
+            ", or null" if self.optional else ""
         )
 
     def accept(self, value: object) -> tuple[int, ...] | None:

@@ -19,10 +19,11 @@ from omegaconf import DictConfig
 from hw6.errors import FailedCells
 from hw6.experiments.registry import experiment_named
 from hw6.sweep import provenance, store
-from hw6.sweep.conduct import ChunkResult, block_from_json, block_to_json, commands, quiet
+from hw6.sweep.blocks import single_block
+from hw6.sweep.conduct import ChunkResult, Outcome, commands, outcomes, quiet, short
 from hw6.sweep.execute import run_cells
 from hw6.sweep.plan import Block, positions_of
-from hw6.sweep.resolve import single_block
+from hw6.sweep.plan_text import block_from_json, block_to_json
 
 
 def job(config: DictConfig) -> ChunkResult | float | None:
@@ -89,15 +90,19 @@ def _run_single(config: DictConfig, folder: Path, hydra: Any) -> float | None:
     alone = hydra.mode == RunMode.RUN
     if alone or hydra.job.num == 0:  # a sweep of Hydra's own sweepers keeps one record, that of its first job
         command = commands.get() or provenance.Command((), ())
-        record = provenance.describe(command, [block_to_json(block)], started, provenance.Commit())
+        with provenance.Commit() as commit:
+            record = provenance.describe(command, [block_to_json(block)], started, commit)
         provenance.append(folder if alone else Path(hydra.sweep.dir), record)
         if alone:
             provenance.close(folder, {"cells": 1, "ran": 1, "failed": int(rows["error_type"].null_count == 0)})
     failures = _failures(rows, block, np.zeros(1, dtype=np.int64))
     if alone and not quiet.get():
         show(rows, folder)
-    if failures:
-        raise FailedCells("; ".join(f"the cell failed: {kind}: {message}" for kind, message in failures))
+    lines = [f"the cell failed: {kind}: {message}" for kind, message in failures]
+    if alone and (sink := outcomes.get()) is not None:  # Hydra would print lines of its own around an exception
+        sink.append(Outcome(folder, 1, 1, len(failures), tuple(lines)))
+    elif lines:
+        raise FailedCells("; ".join(lines))
     return objective(config, rows)
 
 
@@ -111,8 +116,6 @@ def objective(config: DictConfig, rows: dict[str, pa.Array]) -> float | None:
 
 def show(rows: dict[str, pa.Array], folder: Path) -> None:
     """Print the rows of a single run, a column a line, and where they are."""
-    from hw6.sweep.conduct import short
-
     count = len(rows["cell_id"])
     width = max(len(name) for name in rows)
     for name, values in rows.items():

@@ -36,7 +36,7 @@ def ridge_drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
         x=("p", "lambda.value"),
         fills=(Fill("lambda.value", "chosen_lambda", "lambda.kind", "path"),),
         lowest_along=("lambda.value",),
-        marks=(Mark("p", "data.n_train", "p = n"),),
+        marks=(Mark("p", "data.n_train", "$p = n$"),),
         labels={metric: text for metric, text in METRICS.items() if len(text) <= 45},
         names={
             "lambda.kind": {
@@ -173,7 +173,7 @@ def finished(frame: pd.DataFrame, experiment: str) -> pd.DataFrame:
 
 def fail(frame: pd.DataFrame, rows: Sequence[int], error: str = "LinAlgError") -> pd.DataFrame:
     """The frame with some cells failed."""
-    frame = frame.astype({name: object for name in ("status", "error_type", "error_message")})
+    frame = frame.astype(dict.fromkeys(("status", "error_type", "error_message"), object))
     places = frame.index[list(rows)]
     frame.loc[places, ["status", "error_type", "error_message"]] = ["failed", error, "did not converge"]
     frame.loc[places, [name for name in frame if name in RIDGE.metrics]] = np.nan
@@ -201,3 +201,22 @@ def large_frame(widths: int, seeds: int) -> pd.DataFrame:
         }
     )
     return finished(frame, RIDGE.name)
+
+
+def layers_frame(depths: Sequence[int] = (4, 8), seeds: int = 1) -> pd.DataFrame:
+    """Several rows a cell, numbered by a metric, with a column of theory and one of errors."""
+    rows = [
+        {
+            "cell_id": f"{depth}-{seed}",
+            "depth": depth,
+            "seed": seed,
+            "layer": layer,
+            "variance": (1 + 0.1 * np.sin(7 * layer + seed)) / 3.0**layer,
+            "variance_theory": 3.0**-layer,
+            "variance_se": 0.1 / 3.0**layer,
+        }
+        for depth in depths
+        for seed in range(seeds)
+        for layer in range(1, depth + 1)
+    ]
+    return finished(pd.DataFrame(rows), LAYERS.name)

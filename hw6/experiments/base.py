@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from hw6.errors import BadInput, nearest
+from hw6.errors import BadInput
 from hw6.schema import Key
 
 Cells = Mapping[str, np.ndarray]
@@ -45,9 +44,9 @@ class Panel:
         metric: the column.
         label: the text beside its axis; math between dollar signs.
         log: a logarithmic axis or not; None leaves it to the range of the numbers.
-        theory: a column with what theory says; drawn as a thin line beside the curve.
-        error: a column with the standard error of ``metric``; drawn as bars where a point is one row, so that there
-            are no repeats to take a band from.
+        theory: a column with what theory says; drawn as a thin line through the points.
+        error: a column with the standard error of ``metric``; it makes the band where a point is one row, so that
+            there are no repeats to take one from.
         thin: a curve that is constant here is only a reference: a thin line, and no panel at all if every curve is.
     """
 

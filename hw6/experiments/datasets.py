@@ -1,11 +1,12 @@
 """The data of double descent: Gaussian data of any size, and the homework's own data.
 
-Both give Y = X b + noise with |b| = 1 and standard-normal rows X. The query rows are the validation rows followed by the
-test rows; only training labels are noisy unless a noise level is asked for.
+Both give Y = X b + noise with |b| = 1 and standard-normal rows X. The query rows are the validation rows followed by
+the test rows; only training labels are noisy unless a noise level is asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ class Data:
 
     Attributes:
         x_train, y_train: shapes (n_train, d) and (n_train,).
-        x_query, y_query: validation rows, then test rows; shapes (n_validation + n_test, d) and (n_validation + n_test,).
+        x_query, y_query: validation rows, then test rows; shapes (rows, d) and (rows,).
         n_validation: how many of the query rows are for validation.
         b: the target's weights, shape (d,), |b| = 1.
     """
@@ -221,8 +222,8 @@ def distinct(wrong: np.ndarray, *columns: np.ndarray) -> list[tuple[Any, ...]]:
     """The distinct values of these columns where ``wrong``, the first MOST_LINES of them."""
     if not wrong.any():
         return []
-    wrong, *columns = np.broadcast_arrays(wrong, *columns)
-    return sorted(set(zip(*(column[wrong].tolist() for column in columns), strict=True)))[:MOST_LINES]
+    wrong, *spread = np.broadcast_arrays(wrong, *columns)
+    return sorted(set(zip(*(column[wrong].tolist() for column in spread), strict=True)))[:MOST_LINES]
 
 
 def other_than(cells: Cells, value: str) -> str:
@@ -233,3 +234,15 @@ def other_than(cells: Cells, value: str) -> str:
 def plain(value: float) -> float | int:
     """1.0 as 1: what the user typed."""
     return int(value) if value == int(value) else value
+
+
+def codes(cells: Cells, keys: Sequence[str]) -> np.ndarray:
+    """For each cell a number, equal for equal values of these keys, rising from 0; shape (1,) if all are constant."""
+    code = np.zeros(1, dtype=np.int64)
+    for key in keys:
+        column = short(cells[key])
+        if len(column) > 1:
+            values = column if column.dtype != object else np.array([str(value) for value in column.tolist()])
+            _, index = np.unique(values, return_inverse=True)
+            _, code = np.unique(code * (index.max() + 1) + index, return_inverse=True)
+    return code

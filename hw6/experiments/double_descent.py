@@ -5,12 +5,14 @@
 A cell is one width, one seed, one rule for lambda. Cells of equal data and seed share data, features and the anchors
 of ``hw6.mathematics.ridge``; what they share depends on none of them.
 
-Two kinds of nan are no failure: the metrics of an empty set (n_validation or n_test = 0), and ``population_risk`` of a
-cell that does not ask for it but shares a batch with one that does. A batch in which none asks has no such column.
+A row may have no value for a metric: those of an empty set (n_validation or n_test = 0), and ``population_risk`` where
+it is not asked for. Such entries are masked where other rows of the batch have the metric, and the column is left out
+where none has it; both read back as missing. A masked entry is no failure, a nan or inf in any other place is one.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -26,12 +28,14 @@ from hw6.experiments.datasets import (
     NestedModel,
     Sizes,
     StarterModel,
+    codes,
     distinct,
     numbers,
     other_than,
     refuse_starter,
     where_is,
 )
+from hw6.mathematics.cost import Work, bytes_needed, seconds
 from hw6.mathematics.features import ACTIVATIONS
 from hw6.mathematics.risk import relu_risk
 from hw6.mathematics.tuning import best_by_validation, log_grid
@@ -49,7 +53,7 @@ METRICS = {
     "effective_dof": "trace of the matrix that takes Y to the fitted values",
     "population_risk": "exact mean squared error on a new noiseless label (with population_risk=true)",
 }
-
+VALIDATION_METRICS, TEST_METRICS = [2, 5], [3, 6]  # their places in METRICS
 
 KEYS: dict[str, Key] = {
     "p": Integer(help="width: the number of random features", minimum=1),
@@ -73,7 +77,7 @@ KEYS: dict[str, Key] = {
     "data.n_validation": Integer(help="number of validation rows", minimum=0),
     "data.n_test": Integer(help="number of test rows", minimum=0),
     "features.activation": Choice(help="phi in phi(G x)", choices=tuple(ACTIVATIONS)),
-    "device.kind": Choice(help="where the arithmetic is done", choices=("cpu", "cuda")),
+    "device.kind": Choice(help="where the arithmetic is done", choices=("cpu", "cuda"), aliases={"auto": "cpu"}),
     "population_risk": Flag(help="also give the exact population risk (ReLU features)", omitted_at=False),
 }
 DATA_KEYS = ("data.kind", *(f"data.{name}" for name in SIZE_NAMES))
@@ -124,20 +128,29 @@ def rows(cells: Cells) -> Columns:
         groups[group].append(index)
     counts = np.array([rule.num if rule.kind == "path" else 1 for rule in rules], dtype=np.int64)
     starts = (np.cumsum(counts) - counts).tolist()
-    names_out = (
-        list(METRICS) if any(rule.risk for rule in rules) else [name for name in METRICS if name != "population_risk"]
-    )
-    table = np.full((len(names_out), int(counts.sum())), np.nan)
+    table = np.zeros((len(METRICS), int(counts.sum())))
+    absent = np.zeros(table.shape, dtype=bool)
     with np.errstate(all="ignore"):  # data that overflow give rows that are not finite, and disturb no other row
         for group, members in groups.items():
             model = _model(dict(zip(names, group, strict=True)))
             members.sort(key=p.__getitem__)
             for index, block in _fits(model, members, p, rules):
-                table[: len(block), starts[index] : starts[index] + block.shape[1]] = block
-    columns = dict(zip(names_out, table, strict=True))
+                window = slice(starts[index], starts[index] + block.shape[1])
+                table[: len(block), window] = block
+                absent[len(block) :, window] = True
+                absent[VALIDATION_METRICS, window] = model.data.n_validation == 0
+                absent[TEST_METRICS, window] = model.data.n_validation == len(model.data.y_query)
+    columns = dict(_columns(table, absent))
     if len(p) != table.shape[1]:
         columns["cell"] = np.repeat(np.arange(len(p)), counts)
     return columns
+
+
+def _columns(table: np.ndarray, absent: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The metrics, masked where a row has none; a metric that no row has is left out."""
+    for name, values, mask in zip(METRICS, table, absent, strict=True):
+        if not mask.all():
+            yield name, np.ma.masked_array(values, mask) if mask.any() else values
 
 
 def _fits(
@@ -167,11 +180,8 @@ def _metrics(model: Model, p: int, lambdas: np.ndarray, rule: Rule) -> np.ndarra
     out = np.empty((10 if rule.risk else 9, len(lambdas)))
     out[0] = lambdas
     out[4] = np.maximum(fit.rss, 0.0)
-    out[5] = errors[:, :validation].sum(axis=1) if validation else np.nan
-    out[6] = errors[:, validation:].sum(axis=1) if test else np.nan
-    out[1] = out[4] / n
-    out[2] = out[5] / validation if validation else np.nan
-    out[3] = out[6] / test if test else np.nan
+    out[5], out[6] = errors[:, :validation].sum(axis=1), errors[:, validation:].sum(axis=1)
+    out[1], out[2], out[3] = out[4] / n, out[5] / max(validation, 1), out[6] / max(test, 1)
     out[7] = scale * fit.psi_norm2
     np.sqrt(out[4:8], out=out[4:8])
     out[8] = fit.dof
@@ -194,14 +204,15 @@ def _listed(cells: Cells, key: str) -> list[Any]:
     if key not in cells:
         return [False if key == "population_risk" else None] * count
     column = cells[key]
-    return column[:1].tolist() * count if count and column.strides == (0,) else column.tolist()
+    values: list[Any] = column[:1].tolist() * count if column.strides == (0,) else column.tolist()
+    return values
 
 
 def refuse(cells: Cells) -> list[BadInput]:
     """The combinations that cannot be run, one mistake for each distinct one."""
     return [
         mistake
-        for rule in (_lambda_range, _tuned_without_rows, refuse_starter, _risk, _device)
+        for rule in (_lambda_range, _tuned_without_rows, refuse_starter, _risk, _device, _memory)
         for mistake in rule(cells)
     ]
 
@@ -232,8 +243,38 @@ def _device(cells: Cells) -> list[BadInput]:
 
 
 def price(cells: Cells) -> np.ndarray:
-    """Estimated seconds of one core for each cell."""
-    return np.full(len(cells["p"]), 1e-3)
+    """Estimated seconds of one core for each cell (``hw6.mathematics.cost``)."""
+    return seconds(_work(cells))
+
+
+def _work(cells: Cells) -> Work:
+    """The cells in numbers; keys that a cell has not got are 0 where they would be counted."""
+    count = len(cells["p"])
+    path, tuned = where_is(cells, "lambda.kind", "path"), where_is(cells, "lambda.kind", "tuned")
+    fixed = where_is(cells, "lambda.kind", "fixed")
+    value, minimum, num = numbers(cells, "lambda.value", "lambda.min", "lambda.num")
+    p, d, n, validation, test = numbers(cells, "p", "data.d", "data.n_train", "data.n_validation", "data.n_test")
+    risk = where_is(cells, "population_risk", True)
+    parts = (
+        codes(cells, (*DATA_KEYS, "features.activation", "seed")),
+        *(column.astype(float) for column in (p, d, n, validation + test)),
+        np.where(path | tuned, num, 1.0),
+        np.where(path | tuned, minimum, np.where(fixed, value, 0.0)),
+        np.where(risk, np.where(path, num, 1.0), 0.0),
+        where_is(cells, "data.kind", "gaussian"),
+    )
+    return Work(*(np.broadcast_to(part, (count,)) for part in parts))
+
+
+def _memory(cells: Cells) -> list[BadInput]:
+    """Widths that this machine cannot hold."""
+    p, d, n, validation, test = numbers(cells, "p", "data.d", "data.n_train", "data.n_validation", "data.n_test")
+    needed = bytes_needed(p, d, n, validation + test)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return [
+        BadInput("p", width, f"needs about {size / 1e9:.1f} GB, and this machine has {there / 1e9:.1f} GB")
+        for width, size in distinct(needed > there, p, needed)
+    ]
 
 
 EXPERIMENT = Experiment(

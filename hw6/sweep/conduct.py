@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from hw6.errors import BadInput, FailedCells, Hw6Error
+from hw6.errors import BadInput, FailedCells
 from hw6.sweep import store
 from hw6.sweep.contract import Experiment
-from hw6.sweep.plan import Axis, Block, Chunk, Derived, Plan, cut, distinct, ranges_text
+from hw6.sweep.plan import Chunk, Plan, cut, distinct, may_overlap, ranges_text
+from hw6.sweep.plan_text import block_to_json
 from hw6.sweep.progress import Report, duration, progress
 from hw6.sweep.provenance import Command, Commit, append, close, describe, now
-from hw6.sweep.store import read_json, write_json
 
 WORTH_WORKERS = 4.0  # estimated seconds: below that, starting processes costs more than it saves
 SHORTEST_CHUNK, LONGEST_CHUNK = 1.0, 8.0  # estimated seconds; the longest bounds what an interruption costs
@@ -42,12 +42,21 @@ class ChunkResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep came to."""
+    """What a sweep came to.
+
+    Attributes:
+        folder: the sweep's directory.
+        cells: the cells of its plan.
+        ran: those that ran now; the others were done before.
+        failed: rows of failed cells among them.
+        lines: what failed, a line a cause.
+    """
 
     folder: Path
     cells: int
     ran: int
     failed: int
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,21 +100,23 @@ def conduct(
         BadInput: the directory cannot be used.
         FailedCells: some cells failed; everything else is stored.
     """
-    started, clock, commit = now(), time.perf_counter(), Commit()
-    done = _done(folder) if claimed else np.empty(0, dtype="S20")
-    missing, total = _missing(plan, experiment_named, done)
-    prices = [experiment_named(b.experiment).price(b.cells(p)) for b, p in zip(plan.blocks, missing, strict=True)]
-    seconds = float(sum(price.sum() for price in prices))
-    count = _workers(workers, seconds, launch.own)
-    chunks = _chunks(plan, missing, prices, seconds, count)
-    folder = _open(folder, claimed)
-    command = commands.get() or Command((), ())
-    append(folder, describe(command, [block_to_json(block) for block in plan.blocks], started, commit))
+    started, clock = now(), time.perf_counter()
+    with Commit() as commit:
+        done = _done(folder) if claimed else np.empty(0, dtype="S20")
+        missing, total = _missing(plan, experiment_named, done)
+        prices = [experiment_named(b.experiment).price(b.cells(p)) for b, p in zip(plan.blocks, missing, strict=True)]
+        seconds = float(sum(price.sum() for price in prices))
+        count = _workers(workers, seconds, launch.own)
+        chunks = _chunks(plan, missing, prices, seconds, count)
+        folder = _open(folder, claimed)
+        command = commands.get() or Command((), ())
+        append(folder, describe(command, [block_to_json(block) for block in plan.blocks], started, commit))
     results = _launch(plan, chunks, folder, count, launch)
     outcome = _close(folder, results, total, clock)
     if (sink := outcomes.get()) is not None:
         sink.append(outcome)
-    _fail(results, outcome)
+    if outcome.lines:
+        raise FailedCells("\n".join(outcome.lines))
     return outcome
 
 
@@ -116,7 +127,9 @@ def _done(folder: Path) -> np.ndarray:
     if not folder.is_dir():
         raise BadInput("hydra.sweep.dir", folder, "is not a directory", "choose another directory")
     if not (folder / store.PROVENANCE).exists() and any(folder.iterdir()):
-        raise BadInput("hydra.sweep.dir", folder, "holds files that are no hw6 sweep", "choose an empty or a new directory")
+        raise BadInput(
+            "hydra.sweep.dir", folder, "holds files that are no hw6 sweep", "choose an empty or a new directory"
+        )
     ids, damaged = store.finished_ids(folder)
     for error in damaged:
         print(f"hw6: {error}", file=sys.stderr)
@@ -128,14 +141,20 @@ def _missing(
 ) -> tuple[list[np.ndarray], int]:
     """For each block the positions without a result, and the number of cells of the plan."""
     missing, total = [], 0
-    for block in plan.blocks:
+    for index, block in enumerate(plan.blocks):
         experiment = experiment_named(block.experiment)
         positions = distinct(block, experiment)
+        earlier = [other for other in plan.blocks[:index] if may_overlap(block, other)]
+        if not earlier and not len(done):
+            total += len(positions)
+            missing.append(positions)
+            continue
+        ids = block.ids(positions, experiment.keys, experiment.version)
+        for other in earlier:
+            fresh = ~np.isin(ids, other.ids(np.arange(other.size), experiment.keys, experiment.version))
+            positions, ids = positions[fresh], ids[fresh]
         total += len(positions)
-        if len(done):
-            ids = block.ids(positions, experiment.keys, experiment.version)
-            positions = positions[~np.isin(ids, done)]
-        missing.append(positions)
+        missing.append(positions[~np.isin(ids, done)])
     return missing, total
 
 
@@ -151,7 +170,7 @@ def _chunks(
 ) -> list[Chunk]:
     target = np.inf if workers == 1 and seconds < LONGEST_CHUNK else seconds / (4 * workers)
     target = max(target, SHORTEST_CHUNK) if np.isinf(target) else float(np.clip(target, SHORTEST_CHUNK, LONGEST_CHUNK))
-    if 1 < workers and seconds < SHORTEST_CHUNK * workers:  # asked for by the user: every worker gets something
+    if workers > 1 and seconds < SHORTEST_CHUNK * workers:  # asked for by the user: every worker gets something
         target = seconds / workers
     return [
         Chunk(index, part)
@@ -192,7 +211,7 @@ def _close(folder: Path, results: Sequence[Any], total: int, clock: float) -> Ou
     done = [result for result in results if isinstance(result, ChunkResult)]
     ran = sum(result.cells for result in done)
     failed = sum(count for result in done for count, _ in result.failures.values())
-    outcome = Outcome(folder, total, ran, failed)
+    outcome = Outcome(folder, total, ran, failed, tuple(_failures(results)))
     close(folder, {"cells": total, "ran": ran, "failed": failed})
     if not quiet.get():
         before = total - ran if ran < total else 0
@@ -209,9 +228,8 @@ def short(folder: Path) -> str:
     return str(folder) if relative.startswith("..") else relative
 
 
-def _fail(results: Sequence[Any], outcome: Outcome) -> None:
-    """Report what failed, grouped by cause."""
-    errors = [result for result in results if not isinstance(result, ChunkResult)]
+def _failures(results: Sequence[Any]) -> list[str]:
+    """What failed, grouped by cause, with a command that reproduces one cell of each."""
     causes: Counter[tuple[str, str]] = Counter()
     example: dict[tuple[str, str], str] = {}
     for result in results:
@@ -223,51 +241,5 @@ def _fail(results: Sequence[Any], outcome: Outcome) -> None:
         f"{count:,} failed: {kind}: {message} (for example: python -m hw6.run {example[kind, message]})"
         for (kind, message), count in causes.most_common()
     ]
-    lines += [f"a chunk failed: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}" for e in errors]
-    if lines:
-        raise FailedCells("\n".join(lines))
-
-
-def block_to_json(block: Block) -> dict[str, Any]:
-    """A block as JSON; evenly spaced integers as a range."""
-
-    def values(given: Sequence[Any]) -> Any:
-        if isinstance(given, range):
-            return {"range": [given.start, given.stop, given.step]}
-        return [list(value) if isinstance(value, tuple) else value for value in given]
-
-    return {
-        "experiment": block.experiment,
-        "overrides": list(block.overrides),
-        "constants": {k: list(v) if isinstance(v, tuple) else v for k, v in block.constants.items()},
-        "axes": [{"key": axis.key, "values": values(axis.values)} for axis in block.axes],
-        "derived": [{"key": d.key, "axes": list(d.axes), "values": values(d.values)} for d in block.derived],
-    }
-
-
-def block_from_json(content: Mapping[str, Any]) -> Block:
-    """The block that ``block_to_json`` wrote.
-
-    Raises:
-        Hw6Error: the content is no block.
-    """
-
-    def value(given: Any) -> Any:
-        return tuple(given) if isinstance(given, list) else given
-
-    def values(given: Any) -> Sequence[Any]:
-        return range(*given["range"]) if isinstance(given, dict) else tuple(value(entry) for entry in given)
-
-    try:
-        return Block(
-            content["experiment"],
-            tuple(content["overrides"]),
-            {key: value(entry) for key, entry in content["constants"].items()},
-            tuple(Axis(axis["key"], values(axis["values"])) for axis in content["axes"]),
-            tuple(Derived(d["key"], tuple(d["axes"]), values(d["values"])) for d in content["derived"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise Hw6Error(f"this is no plan of hw6: {error}") from error
-
-
-__all__ = ["ChunkResult", "Launch", "Outcome", "block_from_json", "block_to_json", "conduct", "read_json", "write_json"]
+    broken = [result for result in results if not isinstance(result, ChunkResult)]
+    return lines + [f"a chunk failed: {type(e).__name__}: {str(e).partition(chr(10))[0]}" for e in broken]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,13 +98,19 @@ def _metrics(experiment: Experiment, parts: Sequence[Part], order: np.ndarray) -
         if all(name not in part.columns for part in parts):
             continue
         like = next(part.columns[name] for part in parts if name in part.columns)
-        pieces = [
-            part.columns[name] if name in part.columns else np.ma.masked_all(len(part.cell), dtype=like.dtype)
-            for part in parts
-        ]
-        joined = pieces[0] if len(pieces) == 1 else np.ma.concatenate(pieces)
+        pieces = [part.columns[name] if name in part.columns else _absent(len(part.cell), like.dtype) for part in parts]
+        joined = pieces[0] if len(pieces) == 1 else _joined(pieces)
         metrics[name] = joined if len(parts) == 1 and _rising(order) else joined[order]
     return metrics
+
+
+def _absent(count: int, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.ma.MaskedArray(np.zeros(count, dtype=dtype), mask=np.ones(count, dtype=bool))
+
+
+def _joined(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    data = np.concatenate([np.ma.getdata(piece) for piece in pieces])
+    return np.ma.MaskedArray(data, mask=np.concatenate([np.ma.getmaskarray(piece) for piece in pieces]))
 
 
 def _rising(order: np.ndarray) -> bool:

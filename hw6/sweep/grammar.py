@@ -24,10 +24,9 @@ _COLONS = re.compile(rf"({_NUMBER})?:({_NUMBER})?(?::({_NUMBER})?)?")
 _FUNCTION = re.compile(r"(range|interval|choice|shuffle|sort)\((.*)\)", re.DOTALL)
 ENGINES = {"local": "hw6", "joblib": "joblib"}
 _FLAGS_WITH_VALUE = {
-    "--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c", "--info", "-i",
-    "--experimental-rerun",
-}  # fmt: skip
-_OPTIONAL_VALUE = {"--info": "all", "-i": "all"}
+    *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def expand(overrides: Sequence[str]) -> list[str]:
             expanded += _expand_lambda(key, value)
         elif key == "engine":
             expanded.append(f"hydra/launcher={_engine(value)}")
-        elif key.startswith("hydra.") or key.startswith("hydra/"):
+        elif key.startswith(("hydra.", "hydra/")):
             expanded.append(override)
         else:
             expanded.append(f"{key}={expand_colons(key, value)}")

@@ -8,8 +8,8 @@ The **id** of a cell is the first 20 hexadecimal digits of BLAKE2b (digest of 10
 
     {"experiment":NAME,"keys":{KEY:VALUE,...},"version":VERSION}
 
-with keys sorted, no blanks, ASCII, floats in their shortest form, tuples as lists. Keys added to an experiment after its
-first release are left out while they have the value that reproduces what was computed before (``Key.omitted_at``).
+with keys sorted, no blanks, ASCII, floats in their shortest form, tuples as lists. Keys added to an experiment after
+its first release are left out while they have the value that reproduces what was computed before (``Key.omitted_at``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hw6.schema import Key
-from hw6.sweep.contract import Cells, Experiment, Value
+from hw6.sweep.contract import Experiment, Value
 
 ID_DIGITS = 20
 MOST_CELLS = 50_000  # in a chunk: bounds the memory of a chunk and the work lost with it
@@ -49,7 +49,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Derived:
-    """A key that follows other keys (``data.n_test=${p}``): its value for each combination of the axes it depends on."""
+    """A key that follows other keys (``data.n_test=${p}``): its value for each combination of the axes it follows."""
 
     key: str
     axes: tuple[str, ...]
@@ -215,10 +215,18 @@ def distinct(block: Block, experiment: Experiment) -> np.ndarray:
     Axes hold distinct values, so that cells can only be equal where a key follows the axes.
     """
     positions = np.arange(block.size, dtype=np.int64)
-    if not any(derived.key for derived in block.derived):
+    if not block.derived:
         return positions
     _, first = np.unique(block.ids(positions, experiment.keys, experiment.version), return_index=True)
     return np.sort(first)
+
+
+def may_overlap(block: Block, other: Block) -> bool:
+    """Whether two blocks can have a cell in common: no key that is constant in both tells them apart."""
+    if block.experiment != other.experiment:
+        return False
+    common = block.constants.keys() & other.constants.keys()
+    return all(block.constants[key] == other.constants[key] for key in common)
 
 
 def ranges_text(positions: np.ndarray) -> str:
@@ -266,9 +274,3 @@ def _aligned(positions: np.ndarray, strides: np.ndarray, start: int, stop: int) 
         if len(changes):
             return int(earliest + changes[-1] + 1)
     return stop
-
-
-def read_cells(block: Block, text: str) -> tuple[np.ndarray, Cells]:
-    """The positions and the cells of a chunk from its text."""
-    positions = positions_of(text)
-    return positions, block.cells(positions)

@@ -14,7 +14,7 @@ FIRST_LINE, LINE_EVERY = 5.0, 30.0  # seconds, where there is no terminal
 class Report(Protocol):
     """Called with the number of cells that have just been finished."""
 
-    def __call__(self, cells: int, /) -> None: ...
+    def __call__(self, cells: int, /) -> None: ...  # noqa: D102
 
 
 @contextmanager

@@ -20,7 +20,7 @@ PACKAGES = ("hw6", "hydra-core", "omegaconf", "numpy", "pyarrow")  # what decide
 
 @dataclass(frozen=True)
 class Command:
-    """What the user typed and what it stands for: argument lists, ready to be pasted back after ``python -m hw6.run``."""
+    """What the user typed and what it stands for: arguments that can be pasted back after ``python -m hw6.run``."""
 
     typed: Sequence[str]
     expanded: Sequence[str]
@@ -45,6 +45,14 @@ class Commit:
             )
         except OSError:
             self._process = None
+
+    def __enter__(self) -> Commit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
 
     def read(self) -> dict[str, Any]:
         """The commit and whether tracked files differ from it; None for both outside a repository."""

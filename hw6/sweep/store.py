@@ -6,8 +6,9 @@
     <sweep>/<number>/rows-<digest>.parquet
 
 A shard is complete or absent: it is written under a temporary name, flushed to the disk and renamed. Its name carries
-a digest of its bytes, so that a shard that was cut short or altered is recognised by anyone who reads it, and two shards
-have one name only if they are equal. A shard is never changed, and a number is never used twice. Reading runs no code.
+a digest of its bytes, so that a shard that was cut short or altered is recognised by anyone who reads it, and two
+shards have one name only if they are equal. A shard is never changed, and a number is never used twice. Reading runs
+no code.
 """
 
 from __future__ import annotations
@@ -107,7 +108,11 @@ def shards(folder: Path) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != ".hydra":
                 yield from shards(Path(entry.path))
-        elif entry.name.startswith(SHARD_PREFIX) and entry.name.endswith(SHARD_SUFFIX) and entry.is_file(follow_symlinks=False):
+        elif (
+            entry.name.startswith(SHARD_PREFIX)
+            and entry.name.endswith(SHARD_SUFFIX)
+            and entry.is_file(follow_symlinks=False)
+        ):
             yield Path(entry.path)
 
 

@@ -7,6 +7,7 @@ parent do not matter, and a script without a ``__main__`` guard is not run again
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -106,10 +107,8 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):  # the other end is gone; there is nothing left to flush
                     stream.close()
-                except OSError:
-                    pass  # the other end is gone; there is nothing left to flush
 
 
 def serve() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -33,9 +32,7 @@ def launch(launcher: Hw6Launcher, job_overrides: Sequence[Sequence[str]], first:
         launcher.report(getattr(result._return_value, "cells", 1))
 
     if launcher.workers > 1 and len(configs) > 1:
-        state = Singleton.get_state()
-        jobs = [Job(run_in_worker, (config, launcher.task_function, None)) for config in configs]
-        del state
+        jobs = [Job(run_in_worker, (config, launcher.task_function)) for config in configs]
         run_jobs(jobs, launcher.workers, finished)
     else:
         for index, config in enumerate(configs):
@@ -73,9 +70,11 @@ def _run(config: DictConfig, task_function: TaskFunction, context: HydraContext)
     )
 
 
-def run_in_worker(config: DictConfig, task_function: TaskFunction, _: None) -> JobReturn:
+def run_in_worker(config: DictConfig, task_function: TaskFunction) -> JobReturn:
     """One job in a fresh process, which builds its own callbacks from the config."""
+    from hydra import version
     from hydra._internal.callbacks import Callbacks
 
+    version.setbase(config.hydra.runtime.version_base)
     setup_globals()
     return _run(config, task_function, HydraContext(config_loader=None, callbacks=Callbacks(config)))  # type: ignore[arg-type]

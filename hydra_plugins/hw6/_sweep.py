@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from hw6.experiments.registry import experiment_named
@@ -16,15 +17,19 @@ from hw6.sweep.conduct import Launch, Outcome, conduct
 from hw6.sweep.resolve import Composer, make_plan
 from hydra_plugins.hw6.launcher import Hw6Launcher
 
-if TYPE_CHECKING:
-    from hydra_plugins.hw6.sweeper import Hw6Sweeper
-
 DIRECTORY = "hydra.sweep.dir="
+OWN_LAUNCHER = "hydra_plugins.hw6.launcher.Hw6Launcher"
 
 
-def sweep(sweeper: Hw6Sweeper, arguments: Sequence[str]) -> Outcome:
+def sweep(
+    params: Mapping[str, Any],
+    arguments: Sequence[str],
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+) -> Outcome:
     """Run a sweep through Hydra's launcher."""
-    config, loader = sweeper.config, sweeper.hydra_context.config_loader
+    loader = context.config_loader
     composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(overrides: list[str]) -> DictConfig:
@@ -35,25 +40,22 @@ def sweep(sweeper: Hw6Sweeper, arguments: Sequence[str]) -> Outcome:
     def options(group: str) -> list[str]:
         return loader.get_group_options(group)
 
-    params = [f"{key}={value}" for key, value in sweeper.params.items()]
-    plan = make_plan(params, arguments, Composer(compose, options, experiment_named, loader))
+    named = [f"{key}={value}" for key, value in params.items()]
+    plan = make_plan(named, arguments, Composer(compose, options, experiment_named, loader))
     claimed = any(text.startswith(DIRECTORY) for text in config.hydra.overrides.hydra)
-    own = str(config.hydra.launcher._target_) == LauncherTarget
+    own = str(config.hydra.launcher._target_) == OWN_LAUNCHER
 
     def jobs(
         overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, report: Callable[[int], None]
     ) -> list[Any]:
         _set_directory(config, folder)
-        launcher = Plugins.instance().instantiate_launcher(sweeper.hydra_context, sweeper.task_function, config)
+        launcher = Plugins.instance().instantiate_launcher(context, task_function, config)
         if isinstance(launcher, Hw6Launcher):
             launcher.workers, launcher.report, launcher.composed = workers, report, composed
         return [_result(returned) for returned in launcher.launch(overrides, initial_job_idx=first)]
 
     workers = None if config.workers == "auto" else int(config.workers)
     return conduct(plan, experiment_named, Path(config.hydra.sweep.dir).absolute(), claimed, workers, Launch(jobs, own))
-
-
-LauncherTarget = "hydra_plugins.hw6.launcher.Hw6Launcher"
 
 
 def _set_directory(config: DictConfig, folder: Path) -> None:

@@ -32,10 +32,12 @@ class Hw6Sweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context: HydraContext = hydra_context
+        self.task_function: TaskFunction = task_function
+        self.config: DictConfig = config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, cut, launch; returns the outcome."""
         from hydra_plugins.hw6._sweep import sweep
 
-        return sweep(self, arguments)
+        return sweep(self.params, arguments, self.hydra_context, self.task_function, self.config)

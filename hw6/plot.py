@@ -1,0 +1,189 @@
+"""The command ``python -m hw6.plot`` and ``figure``: rows -> the figure of their experiment.
+
+matplotlib takes most of a second to import, so everything heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hw6.errors import BadInput, Hw6Error, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "pdf", "svg")
+EPILOG = """\
+What is drawn follows what was swept: one axis with numbers gives curves, a second one a map (or a curve for each of its
+values where they are few), seeds a band around the curve, and any other choice a curve or map of its own.
+
+examples:
+  python -m hw6.plot outputs/my_sweep                          the experiment's own figure, beside the results
+  python -m hw6.plot outputs/my_sweep --metric train_mse       another metric; several with commas, one panel each
+  python -m hw6.plot outputs/a outputs/b --output figures      two sweeps in one figure
+  python -m hw6.plot outputs/my_sweep --where lambda.kind=tuned --x lambda.max
+"""
+
+
+def figure(
+    frame: pd.DataFrame,
+    *,
+    metric: str | Sequence[str] | None = None,
+    statistic: str = "median",
+    band: str | None = None,
+    x: str | None = None,
+) -> Figure:
+    """The figure of a frame of one experiment; a notebook shows it, ``.savefig(...)`` writes it.
+
+    Args:
+        frame: rows as ``hw6.load`` gives them, or a part of them.
+        metric: what to draw: a column, or several (a list, or one text with commas) for a panel each.
+        statistic: "median" or "mean" over the seeds.
+        band: "quartiles" (with the median), "95" or "se" (with the mean), "none"; None takes the first that fits.
+        x: the swept key to draw against.
+
+    Raises:
+        NoResults: there is nothing to draw.
+        BadInput: an argument does not fit the rows, or they hold more than one figure can show.
+    """
+    from hw6.curves import curves
+    from hw6.drawing import draw
+
+    return draw(curves(frame, metric=metric, statistic=statistic, band=band, x=x))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status (0, 1: damaged shards, 2: refused or nothing to draw)."""
+    options = _parser().parse_args(argv)
+    try:
+        return _plot(options)
+    except Hw6Error as error:
+        for line in error.lines:
+            print(f"hw6: {line}", file=sys.stderr)
+        return error.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hw6.plot",
+        description="Draw the figure of one or more sweeps.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a sweep, several, or a whole folder such as outputs")
+    parser.add_argument(
+        "--metric", metavar="M", help="the column to draw, such as test_mse (default: what the experiment draws)"
+    )
+    parser.add_argument(
+        "--x", metavar="KEY", help="the swept key to draw against, such as p (default: follows the sweep)"
+    )
+    parser.add_argument(
+        "--where", metavar="KEY=VALUE", action="append", default=[], help="only rows with this value; may be repeated"
+    )
+    parser.add_argument(
+        "--statistic", metavar="S", default="median", help="median (default) or mean over the seeds; near a peak the "
+        "mean follows its largest seeds",
+    )  # fmt: skip
+    parser.add_argument(
+        "--band", metavar="B", help="around the median: quartiles (default) or none; around the mean: 95 (default, the "
+        "95 %% interval of the mean), se (standard error) or none",
+    )  # fmt: skip
+    parser.add_argument("--output", metavar="FOLDER", help="where the files go (default: the sweep's folder)")
+    parser.add_argument(
+        "--formats", metavar="F", default="png", help="png, pdf, svg, or several with commas (default: png)"
+    )
+    return parser
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from hw6.aggregate import load
+
+    formats = list(dict.fromkeys(options.formats.split(",")))
+    for kind in formats:
+        if kind not in FORMATS:
+            raise BadInput("formats", kind, "must be one of " + ", ".join(FORMATS), nearest(kind, FORMATS))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        frame = load(options.paths)
+    for warning in caught:
+        print(f"hw6: {warning.message}", file=sys.stderr)
+    damaged = bool(frame.attrs.get("damaged"))
+    frame = _where(frame, options.where)
+    folder = Path(options.output) if options.output else _folder(options.paths)
+    refused: list[Hw6Error] = []
+    for name in sorted(map(str, frame["experiment"].unique())):
+        try:
+            _write(frame[(frame["experiment"] == name).to_numpy(dtype=bool)], options, folder, formats)
+        except Hw6Error as error:  # the figures of other experiments are still drawn
+            refused.append(error)
+    for line in [line for refusal in refused[1:] for line in refusal.lines]:
+        print(f"hw6: {line}", file=sys.stderr)
+    if refused:
+        raise refused[0]
+    return 1 if damaged else 0
+
+
+def _write(frame: pd.DataFrame, options: argparse.Namespace, folder: Path, formats: Sequence[str]) -> None:
+    """Draw the figure of one experiment and write it in every format."""
+    from hw6.curves import curves
+    from hw6.drawing import draw, render
+    from hw6.sweep.store import write_atomically
+
+    data = curves(frame, metric=options.metric, statistic=options.statistic, band=options.band, x=options.x)
+    drawn = draw(data)
+    for kind in formats:
+        path = folder / f"{data.name}.{kind}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, render(drawn, kind))
+        except OSError as error:
+            raise BadInput("output", folder, f"cannot be written ({error.strerror})") from error
+        print(path)
+    for note in data.notes:
+        print(f"hw6: {note}", file=sys.stderr)
+
+
+def _where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """The rows that have the wanted values.
+
+    Raises:
+        BadInput: not of the form KEY=VALUE, no such column, or no row has the value.
+    """
+    from hw6.axes import column
+    from hw6.labels import number
+
+    for condition in conditions:
+        key, equals, text = condition.partition("=")
+        if not equals or key not in frame:
+            allowed = "must be KEY=VALUE with a column of the table"
+            raise BadInput("where", condition, allowed, nearest(key, map(str, frame.columns)))
+        one = column(frame, key)
+        try:
+            matching = [
+                code for code, value in enumerate(one.values) if value == (float(text) if one.numeric else text)
+            ]
+        except ValueError:
+            matching = []
+        if not matching:
+            some = [number(value) for value in one.values[:10]]
+            more = ", ..." if len(one.values) > len(some) else ""
+            raise BadInput("where", condition, f"no row has this value; there are {', '.join(some)}{more}")
+        frame = frame[one.codes == matching[0]]
+    return frame
+
+
+def _folder(paths: Sequence[str]) -> Path:
+    """The folder of a single path, or the first one that all paths have in common."""
+    folders = [Path(path) if Path(path).is_dir() else Path(path).parent for path in paths]
+    return folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.absolute() for folder in folders]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
