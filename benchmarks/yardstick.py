@@ -67,10 +67,15 @@ def draw(seed: int) -> Problem:
     return Problem(x_train, y_train, x_query, x_query @ b, rng.standard_normal((WIDTHS[-1], D)))
 
 
+def features(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """The unscaled ReLU features of the largest width on training and query rows; column by column in memory."""
+    train, query = problem.g @ problem.x_train.T, problem.g @ problem.x_query.T
+    return np.maximum(train, 0.0, out=train).T, np.maximum(query, 0.0, out=query).T
+
+
 def sweep(problem: Problem, repeat_gram: bool) -> Iterator[tuple[float, ...]]:
     """A row for each width, in the order of COLUMNS."""
-    u = np.maximum(problem.g @ problem.x_train.T, 0.0).T  # (n, p), column by column in memory
-    t = np.maximum(problem.g @ problem.x_query.T, 0.0).T
+    u, t = features(problem)
     moment = u.T @ problem.y_train
     whole = None if repeat_gram else dsyrk(1.0, u, trans=1, lower=1)
     for p in WIDTHS:
@@ -78,7 +83,9 @@ def sweep(problem: Problem, repeat_gram: bool) -> Iterator[tuple[float, ...]]:
         yield cell(p, gram, moment[:p], u[:, :p], t[:, :p], problem)
 
 
-def cell(p: int, gram: np.ndarray, moment: np.ndarray, u: np.ndarray, t: np.ndarray, problem: Problem) -> tuple[float, ...]:
+def cell(
+    p: int, gram: np.ndarray, moment: np.ndarray, u: np.ndarray, t: np.ndarray, problem: Problem
+) -> tuple[float, ...]:
     """The row of one width: ridge weights psi on the unscaled features, penalty mu = p lambda; theta = sqrt(p) psi."""
     reduced, diagonal, off, tau, _ = dsytrd(gram, lower=1, lwork=int(dsytrd_lwork(p, lower=1)[0]))
     reflectors = np.asfortranarray(reduced[1:, :-1])
@@ -107,9 +114,7 @@ def solutions(diagonal: np.ndarray, off: np.ndarray, right: np.ndarray, mu: np.n
     between = np.zeros((m, p))
     between[:, :-1] = off
     shifted = (diagonal + mu[:, None]).ravel()
-    answer = dptsv(
-        shifted, between.ravel()[:-1], np.tile(right, m), overwrite_d=1, overwrite_e=1, overwrite_b=1
-    )[2]
+    answer = dptsv(shifted, between.ravel()[:-1], np.tile(right, m), overwrite_d=1, overwrite_e=1, overwrite_b=1)[2]
     return answer.reshape(m, p).T
 
 
@@ -124,21 +129,19 @@ def trace_of_inverse(diagonal: np.ndarray, off: np.ndarray) -> float:
 
 
 def check() -> float:
-    """The largest relative difference from hw6's rows on hw6's data."""
-    from hw6.experiments.datasets import Sizes, gaussian
-    from hw6.experiments.double_descent import EXPERIMENT
-    from hw6.mathematics.features import Directions
+    """The largest relative difference from hw6's rows on hw6's data, with the Gram matrix sliced and repeated."""
+    from peers.cell import on_hw6_data
 
-    data = gaussian(0, Sizes(D, SIGMA, 0.0, 0.0, N_TRAIN, N_VALIDATION, N_TEST))
-    g = Directions(0, D).rows(0, WIDTHS[-1])
-    problem = Problem(data.x_train, data.y_train, data.x_query, data.y_query, g)
-    expected = EXPERIMENT.rows(hw6_cells(np.array(WIDTHS)))
+    from hw6.experiments.double_descent import EXPERIMENT
+
+    problem = on_hw6_data()
+    expected = EXPERIMENT.rows(hw6_cells())
     rows = np.array([list(sweep(problem, repeat)) for repeat in (False, True)])
     right = np.stack([np.array(WIDTHS, dtype=float), *(expected[name] for name in COLUMNS[1:])], axis=1)
     return float(np.abs(rows / right - 1.0).max())
 
 
-def hw6_cells(widths: np.ndarray) -> dict[str, np.ndarray]:
+def hw6_cells() -> dict[str, np.ndarray]:
     """The cells of the main command as hw6's experiment takes them."""
     constants = {
         "seed": 0,
@@ -158,10 +161,10 @@ def hw6_cells(widths: np.ndarray) -> dict[str, np.ndarray]:
         "device.kind": "cpu",
         "population_risk": False,
     }
-    columns = {"p": np.asarray(widths, dtype=np.int64)}
+    columns = {"p": np.array(WIDTHS, dtype=np.int64)}
     for key, value in constants.items():
         kind = object if isinstance(value, str) else None
-        columns[key] = np.broadcast_to(np.array([value], dtype=kind), (len(widths),))
+        columns[key] = np.broadcast_to(np.array([value], dtype=kind), (len(WIDTHS),))
     return columns
 
 

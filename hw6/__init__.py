@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hw6.plot import figure
     from hw6.run import run_sweep
 
+__version__ = "0.1.0"
+
 _PUBLIC = {
     "Experiment": "hw6.experiments.base",
     "figure": "hw6.plot",

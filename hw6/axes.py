@@ -120,6 +120,23 @@ def experiment_of(frame: pd.DataFrame) -> Experiment:
     return experiment_named(names[0])
 
 
+def finished(frame: pd.DataFrame, experiment: Experiment) -> tuple[pd.DataFrame, int]:
+    """The rows of finished cells, each once, and the number of cells that failed and were finished nowhere else.
+
+    Two sweeps may hold the same cell. Its rows are equal, and one that counted twice would weigh like two seeds.
+    """
+    done = (frame["status"] == "done").to_numpy(dtype=bool)
+    rows, failed = frame[done], frame["cell_id"][~done]
+    lost = int((~failed.drop_duplicates().isin(rows["cell_id"])).sum()) if len(failed) else 0
+    again = rows["cell_id"].duplicated(keep=False).to_numpy(dtype=bool)
+    if again.any():  # several rows of one cell differ in a metric; copies of a row in none
+        told = ["cell_id", *(name for name in experiment.metrics if name in rows and name not in experiment.measured)]
+        copies = np.zeros(len(rows), dtype=bool)
+        copies[again] = rows.loc[again, told].duplicated().to_numpy(dtype=bool)
+        rows = rows[~copies] if copies.any() else rows
+    return rows, lost
+
+
 def values_of(frame: pd.DataFrame, experiment: Experiment) -> dict[str, list[Any]]:
     """The distinct values of each key of the experiment that the frame has."""
     return {key: column(frame, key).values.tolist() for key in experiment.keys if key in frame}

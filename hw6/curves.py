@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw6.axes import Column, Layout, column, combine, experiment_of, filled, layout, swept, values_of
+from hw6.axes import Column, Layout, column, combine, experiment_of, filled, finished, layout, swept, values_of
 from hw6.bands import BANDS, Spread, chosen_band, spread
 from hw6.errors import BadInput, NoResults, nearest
 from hw6.experiments.base import Drawing, Experiment, Panel
@@ -74,11 +74,9 @@ def curves(
     """
     band = chosen_band(statistic, band)
     experiment = experiment_of(frame)
-    finished = (frame["status"] == "done").to_numpy(dtype=bool)
-    failed = frame["cell_id"][~finished].nunique()
-    if not finished.any():
+    done, failed = finished(frame, experiment)
+    if not len(done):
         raise NoResults(f"all {plural(failed, 'cell')} failed: there is nothing to draw")
-    done = frame[finished]
     drawing = experiment.drawing(values_of(done, experiment))
     panels = _panels(done, experiment, drawing, metric)
     done = filled(done, drawing)
@@ -277,5 +275,5 @@ def _caption(table: _Table, panels: Sequence[Panel], drawn: Sequence[CurvePanel 
     if theory and not chosen.upwards:
         parts.append("lines: theory")
     if any(panel.lowest is not None for panel in drawn if isinstance(panel, MapPanel)):
-        parts.append("dots: lowest of each column")
+        parts.append("dots:\u00a0lowest of each column")
     return ", ".join(parts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw6.axes import Column, column, combine, experiment_of, filled, swept, values_of
+from hw6.axes import Column, column, combine, experiment_of, filled, finished, swept, values_of
 from hw6.bands import spread
 from hw6.errors import BadInput
 from hw6.labels import name_of, number, placeholders, plural
@@ -42,8 +42,7 @@ def _indented(lines: Iterator[str]) -> list[str]:
 
 def _amount(frame: pd.DataFrame, name: str) -> str:
     """How many cells and rows, and how long they took."""
-    failed = frame["cell_id"][(frame["status"] != "done").to_numpy(dtype=bool)].nunique()
-    cells = frame["cell_id"].nunique()
+    failed, cells = len(_lost(frame)), frame["cell_id"].nunique()
     text = f"{name}: {plural(cells, 'cell')}"
     if failed:
         text += f" ({cells - failed:,} done, {failed:,} failed)"
@@ -53,6 +52,13 @@ def _amount(frame: pd.DataFrame, name: str) -> str:
     return text + (f", {seconds:,.{0 if seconds >= 100 else 3}f} s of computing" if seconds >= 0.001 else "")
 
 
+def _lost(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each cell that failed and was finished nowhere else."""
+    done = (frame["status"] == "done").to_numpy(dtype=bool)
+    bad = frame[~done].drop_duplicates("cell_id")
+    return bad[~bad["cell_id"].isin(frame["cell_id"][done])] if len(bad) else bad
+
+
 def _contents(frame: pd.DataFrame) -> Iterator[str]:
     """The axes, and the best cell of each group."""
     try:
@@ -60,7 +66,7 @@ def _contents(frame: pd.DataFrame) -> Iterator[str]:
     except BadInput:
         yield "this experiment is not installed here, so nothing more is known of its columns"
         return
-    frame = frame[(frame["status"] == "done").to_numpy(dtype=bool)]
+    frame, _ = finished(frame, experiment)
     if not len(frame):
         return
     drawing = experiment.drawing(values_of(frame, experiment))
@@ -128,7 +134,7 @@ def _median(frame: pd.DataFrame, metric: str, rows: np.ndarray) -> str:
 
 def _failures(frame: pd.DataFrame) -> Iterator[str]:
     """Failed cells by the kind of error, the most frequent first, with what they said."""
-    bad = frame[(frame["status"] != "done").to_numpy(dtype=bool)].drop_duplicates("cell_id")
+    bad = _lost(frame)
     if not len(bad):
         return
     kinds = column(bad, "error_type")

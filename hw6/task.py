@@ -5,6 +5,7 @@ It stands in a module of its own so that every launcher can find it by name in a
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from hw6.errors import FailedCells
+from hw6.errors import FailedCells, show
 from hw6.experiments.registry import experiment_named
 from hw6.sweep import provenance, store
 from hw6.sweep.blocks import single_block
@@ -78,8 +79,14 @@ def _overrides(block: Block, position: int) -> str:
     cells = block.cells(np.array([position]))
     swept = [axis.key.lstrip("#") for axis in block.axes]
     values = {key: cells[key][0] for key in swept}
-    texts = [f"{key}={list(v) if isinstance(v, tuple) else v}" for key, v in values.items()]
-    return shlex.join([*block.overrides, *texts])
+    return shlex.join([*block.overrides, *(f"{key}={_grammar(value)}" for key, value in values.items())])
+
+
+def _grammar(value: object) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return show(value.item() if isinstance(value, np.generic) else value)
 
 
 def _run_single(config: DictConfig, folder: Path, hydra: Any) -> float | None:
@@ -97,7 +104,7 @@ def _run_single(config: DictConfig, folder: Path, hydra: Any) -> float | None:
             provenance.close(folder, {"cells": 1, "ran": 1, "failed": int(rows["error_type"].null_count == 0)})
     failures = _failures(rows, block, np.zeros(1, dtype=np.int64))
     if alone and not quiet.get():
-        show(rows, folder)
+        print_rows(rows, folder)
     lines = [f"the cell failed: {kind}: {message}" for kind, message in failures]
     if alone and (sink := outcomes.get()) is not None:  # Hydra would print lines of its own around an exception
         sink.append(Outcome(folder, 1, 1, len(failures), tuple(lines)))
@@ -114,7 +121,7 @@ def objective(config: DictConfig, rows: dict[str, pa.Array]) -> float | None:
     return min(values) if values else None
 
 
-def show(rows: dict[str, pa.Array], folder: Path) -> None:
+def print_rows(rows: dict[str, pa.Array], folder: Path) -> None:
     """Print the rows of a single run, a column a line, and where they are."""
     count = len(rows["cell_id"])
     width = max(len(name) for name in rows)

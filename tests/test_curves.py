@@ -95,6 +95,21 @@ def test_failed_rows_are_left_out_and_told() -> None:
     assert "2 to 3 seeds" in data.caption
 
 
+def test_a_cell_in_two_sweeps_counts_once() -> None:
+    for kinds in (["fixed", "tuned"], ["path"]):
+        frame = ridge_frame(**SMALL, seeds=3, kinds=kinds)
+        once, twice = curves(frame), curves(pd.concat([frame, frame.iloc[:60]], ignore_index=True))
+        assert twice.caption == once.caption
+        for a, b in zip(once.panels[0].curves, twice.panels[0].curves, strict=True):
+            assert np.array_equal(a.count, b.count)
+
+
+def test_a_cell_that_failed_in_one_sweep_and_is_done_in_another_is_done() -> None:
+    frame = ridge_frame(**SMALL, seeds=3)
+    data = curves(pd.concat([fail(frame, [0]).iloc[:1], frame], ignore_index=True))
+    assert data.notes == ()
+
+
 def test_all_failed_is_told_in_one_line() -> None:
     with pytest.raises(NoResults, match="all 4 cells failed"):
         curves(fail(ridge_frame(**SMALL, kinds=["fixed"]), range(4)))
@@ -222,7 +237,9 @@ def test_several_metrics_are_several_panels_and_part_of_the_name() -> None:
 
 
 def test_too_many_curves_are_refused_with_a_way_out() -> None:
-    frame = pd.concat([ridge_frame(**SMALL).assign(**{"features.activation": f"a{i}"}) for i in range(5)])
+    one = ridge_frame(**SMALL)
+    parts = [one.assign(**{"features.activation": f"a{i}", "cell_id": one["cell_id"] + f"-{i}"}) for i in range(5)]
+    frame = pd.concat(parts, ignore_index=True)
     with pytest.raises(BadInput, match=r"10 curves are more than the 8.*one value of lambda.kind or of features"):
         curves(frame)
 

@@ -35,6 +35,7 @@ from hw6.experiments.datasets import (
     refuse_starter,
     where_is,
 )
+from hw6.experiments.double_descent_drawing import drawing
 from hw6.mathematics.cost import Work, bytes_needed, seconds
 from hw6.mathematics.features import ACTIVATIONS
 from hw6.mathematics.risk import relu_risk
@@ -53,7 +54,7 @@ METRICS = {
     "effective_dof": "trace of the matrix that takes Y to the fitted values",
     "population_risk": "exact mean squared error on a new noiseless label (with population_risk=true)",
 }
-VALIDATION_METRICS, TEST_METRICS = [2, 5], [3, 6]  # their places in METRICS
+VALIDATION_METRICS, TEST_METRICS = slice(2, 6, 3), slice(3, 7, 3)  # their places in METRICS
 
 KEYS: dict[str, Key] = {
     "p": Integer(help="width: the number of random features", minimum=1),
@@ -137,9 +138,12 @@ def rows(cells: Cells) -> Columns:
             for index, block in _fits(model, members, p, rules):
                 window = slice(starts[index], starts[index] + block.shape[1])
                 table[: len(block), window] = block
-                absent[len(block) :, window] = True
-                absent[VALIDATION_METRICS, window] = model.data.n_validation == 0
-                absent[TEST_METRICS, window] = model.data.n_validation == len(model.data.y_query)
+                if len(block) < len(METRICS):
+                    absent[-1, window] = True
+                if not model.data.n_validation:
+                    absent[VALIDATION_METRICS, window] = True
+                if model.data.n_validation == len(model.data.y_query):
+                    absent[TEST_METRICS, window] = True
     columns = dict(_columns(table, absent))
     if len(p) != table.shape[1]:
         columns["cell"] = np.repeat(np.arange(len(p)), counts)
@@ -287,4 +291,5 @@ EXPERIMENT = Experiment(
     order=ORDER,
     refuse=refuse,
     price=price,
+    drawing=drawing,
 )

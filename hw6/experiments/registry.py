@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from hw6.errors import BadInput, nearest
 from hw6.experiments.base import Experiment
@@ -15,6 +14,14 @@ EXPERIMENTS: dict[str, str] = {
     "double_descent": "hw6.experiments.double_descent:EXPERIMENT",
 }
 _registered: dict[str, Experiment] = {}
+
+
+def _announced(name: str | None = None) -> list[Experiment]:
+    """The experiments of other packages; looked up late, since reading all packages' metadata takes time."""
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=ENTRY_POINTS) if name is None else entry_points(group=ENTRY_POINTS, name=name)
+    return [entry.load() for entry in found]
 
 
 def register(experiment: Experiment) -> None:
@@ -40,13 +47,12 @@ def unregister(name: str) -> None:
 
 def experiment_names() -> list[str]:
     """The names of all experiments."""
-    return sorted({*EXPERIMENTS, *_registered, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+    return sorted({*EXPERIMENTS, *_registered, *(experiment.name for experiment in _announced())})
 
 
 def foreign_experiments() -> list[Experiment]:
     """The experiments that this package does not bring."""
-    announced = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
-    return list({experiment.name: experiment for experiment in (*announced, *_registered.values())}.values())
+    return list({experiment.name: experiment for experiment in (*_announced(), *_registered.values())}.values())
 
 
 def experiment_named(name: str) -> Experiment:
@@ -62,8 +68,7 @@ def experiment_named(name: str) -> Experiment:
         experiment = getattr(import_module(module), attribute)
         assert isinstance(experiment, Experiment)
         return experiment
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        experiment = entry.load()
+    for experiment in _announced(name):
         assert isinstance(experiment, Experiment)
         return experiment
     names = experiment_names()

@@ -25,6 +25,7 @@ NARROW = (
     16  # half the distance of two anchors where p <= n: a cell's cost rises as q^2, an anchor's falls as 1 / NARROW
 )
 WIDE = 32  # where p > n
+FORMED_BELOW = 1e-2  # of Y'alpha: a smaller |psi|^2 is summed from the weights
 EXPLICIT_BELOW = 1e-2  # of |Y|^2: a smaller RSS is summed from the residuals, the difference has lost digits
 
 
@@ -159,9 +160,10 @@ class Anchor:
         weights = np.empty((2 * m, a))
         weights[:m] = w
         second = weights[m:]
-        if self.narrow and not up:
-            np.multiply(w, self.values, out=second)
-            second *= w  # D w^2
+        if self.narrow and not up:  # both sides times mu: w^2 alone would underflow for mu above 1e150
+            weights[:m] *= mu[:, None]
+            np.multiply(weights[:m], w, out=second)
+            second *= self.values  # mu D w^2
         else:
             np.multiply(w, mu[:, None], out=second)
             if self.narrow:
@@ -172,7 +174,7 @@ class Anchor:
         system = np.empty((m, q, q + 1))
         e, n, r = square[:m], square[m:], system[:, :, q]
         h = side.h[:, :q]
-        np.matmul(self.y0 * w, h, out=r)
+        np.matmul(self.y0 * weights[:m], h, out=r)
         if self.narrow and up:
             assert side.gram is not None
             assert side.moment is not None
@@ -186,7 +188,7 @@ class Anchor:
         system[:, :, :q] = n
         solution = np.linalg.solve(e, system)
         x2 = np.ascontiguousarray(solution[:, :, q])
-        trace = np.trace(solution, axis1=1, axis2=2)  # the last column is beyond the diagonal
+        trace = np.einsum("mii->m", solution[:, :, :q])
         if self.narrow and not up:
             trace = -trace
         x1 = self.y0 - x2 @ h.T
@@ -201,14 +203,8 @@ class Anchor:
         predictions = x1 @ self.t0.T
         if x2 is not None and side is not None and side.t is not None:
             predictions += x2 @ side.t[: x2.shape[1]]
-        if not self.narrow:  # psi = U'alpha, alpha = Q x1, V'alpha = +-x2
-            residual = mu[:, None] * x1
-            rss = np.einsum("ij,ij->i", residual, residual)
-            psi_norm2 = (x1 * x1) @ self.values
-            if x2 is not None:
-                change = np.einsum("ij,ij->i", x2, x2)
-                psi_norm2 = psi_norm2 + change if up else psi_norm2 - change
-            return Fit(predictions, rss, psi_norm2, dof, lambda which: self.weights(x1[which] @ self.basis.T, p))
+        if not self.narrow:
+            return self._finish_wide(p, mu, x1, x2, predictions, dof)
         psi_norm2 = np.einsum("ij,ij->i", x1, x1)
         explained = x1 @ self.y0
         if x2 is not None and up:
@@ -223,7 +219,7 @@ class Anchor:
             inside = x1[which] @ self.basis.T
             return np.hstack((inside, x2[which])) if up and x2 is not None else inside[:, :p]
 
-        small = np.flatnonzero(rss < EXPLICIT_BELOW * total)
+        small = np.flatnonzero(rss < EXPLICIT_BELOW * total) if rss.min() < EXPLICIT_BELOW * total else ()
         if len(small):
             assert self.u is not None
             fitted = (x1[small] @ self.basis.T) @ self.u.T
@@ -231,4 +227,33 @@ class Anchor:
                 fitted += x2[small] @ side.v[: x2.shape[1]]
             fitted -= self.y
             rss[small] = np.einsum("ij,ij->i", fitted, fitted)
+        return Fit(predictions, rss, psi_norm2, dof, psi)
+
+    def _finish_wide(
+        self, p: int, mu: np.ndarray, x1: np.ndarray, x2: np.ndarray | None, predictions: np.ndarray, dof: np.ndarray
+    ) -> Fit:
+        """RSS and norms for p > n: psi = U'alpha with alpha = Q x1, and V'alpha = +-x2.
+
+        |psi|^2 is alpha'K_p alpha = Y'alpha - mu |alpha|^2. The difference cancels for large mu, where D and x2 give it
+        without one, and where most of Y lies outside the features (identity features, say), where psi itself is formed.
+        """
+
+        def psi(which: list[int]) -> np.ndarray:
+            return self.weights(x1[which] @ self.basis.T, p)
+
+        residual = mu[:, None] * x1
+        rss = np.einsum("ij,ij->i", residual, residual)
+        whole = x1 @ self.y0
+        psi_norm2 = whole - np.einsum("ij,ij->i", residual, x1)
+        large = mu > self.values[-1]
+        if large.any():
+            squares = (x1 * x1) @ self.values
+            if x2 is not None:
+                change = np.einsum("ij,ij->i", x2, x2)
+                squares = squares + change if p > self.a else squares - change
+            psi_norm2 = np.where(large, squares, psi_norm2)
+        lost = np.flatnonzero((psi_norm2 < FORMED_BELOW * whole) & ~large)
+        if len(lost):
+            formed = psi(lost.tolist())
+            psi_norm2[lost] = np.einsum("ij,ij->i", formed, formed)
         return Fit(predictions, rss, psi_norm2, dof, psi)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from functools import lru_cache
 
 import numpy as np
+
+CONTEXT = Context(prec=34)
 
 
 @lru_cache(maxsize=256)
@@ -12,8 +15,9 @@ def log_grid(minimum: float, maximum: float, num: int) -> np.ndarray:
     """``num`` rising numbers from minimum to maximum, equal steps in the logarithm; float64 (num,), read-only.
 
     Point i is minimum (maximum / minimum)^(i / (num - 1)), rounded to 15 significant digits, the end points as given.
-    The rounding takes away the last-bit error of the power, so that decades and powers of two come out as themselves:
-    (0.01, 100, 25) has exactly 0.1, 1 and 10, (2^-6, 2^5, 12) all twelve powers. One point is the minimum.
+    The power is taken in decimal arithmetic (binary loses the 15th digit once the range is large), so that decades and
+    powers of two come out as themselves: (0.01, 100, 25) has exactly 0.1, 1 and 10, (2^-6, 2^5, 12) all twelve powers.
+    One point is the minimum.
 
     Args:
         minimum: above 0.
@@ -22,12 +26,9 @@ def log_grid(minimum: float, maximum: float, num: int) -> np.ndarray:
     """
     if not 0.0 < minimum <= maximum < np.inf or num < 1:
         raise ValueError(f"no grid of {num} points from {minimum} to {maximum}")
-    ratio = maximum / minimum
-    if np.isinf(ratio):  # from 1e-300 to 1e300, say: the ratio of the roots is finite
-        root = np.sqrt(maximum) / np.sqrt(minimum)
-        points = [minimum * root ** (i / (num - 1)) * root ** (i / (num - 1)) for i in range(num)]
-    else:
-        points = [minimum * ratio ** (i / max(num - 1, 1)) for i in range(num)]
+    low, high = Decimal(repr(float(minimum))), Decimal(repr(float(maximum)))  # the numbers as a person types them
+    step = CONTEXT.divide(CONTEXT.subtract(CONTEXT.ln(high), CONTEXT.ln(low)), Decimal(max(num - 1, 1)))
+    points = [CONTEXT.multiply(low, CONTEXT.exp(CONTEXT.multiply(step, Decimal(i)))) for i in range(num)]
     grid = np.array([float(f"{point:.14e}") for point in points])
     if num > 1:
         grid[-1] = maximum

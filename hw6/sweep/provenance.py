@@ -9,13 +9,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hw6.sweep.store import PROVENANCE, read_json, write_json
 
-PACKAGES = ("hw6", "hydra-core", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for
+PACKAGES = ("hw6", "hydra", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for; all loaded
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,9 @@ class Commit:
         return {"commit": text.removesuffix("-dirty") or None, "dirty": text.endswith("-dirty") if text else None}
 
 
-def versions() -> dict[str, str | None]:
+def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a row."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    return {"python": platform.python_version()} | {name: str(import_module(name).__version__) for name in PACKAGES}
 
 
 def describe(command: Command, blocks: Sequence[Mapping[str, Any]], started: str, commit: Commit) -> dict[str, Any]:

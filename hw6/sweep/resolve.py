@@ -134,8 +134,13 @@ def _compose(
     except (ConfigCompositionException, HydraException, OmegaConfBaseException):
         chosen, constants, config = _compose_what_applies(chosen, constants, composer)
         texts = [group.text(index) for group, index in chosen] + [s.text() for s in constants]
+    _refuse_added([s for s in values if s.swept], config)
     applied = {group.key for group, _ in chosen} | {s.key for s in constants}
-    applied |= {s.key for s in values if s.swept and (has_key(config, s.key) or s.override.is_force_add())}
+    applied |= {
+        s.key
+        for s in values
+        if s.swept and (has_key(config, s.key) or s.override.is_force_add() or s.override.is_add())
+    }
     return config, tuple(texts), applied
 
 
@@ -151,15 +156,24 @@ def _compose_what_applies(
     constants = [
         s for s in constants if has_key(config, s.key) or s.override.is_force_add() or isinstance(s.values[0], dict)
     ]
-    for setting in constants:
-        if setting.override.is_add() and has_key(config, setting.key):
-            raise BadInput(f"+{setting.key}", setting.texts[0], "the key is there already", f"write {setting.key}=...")
+    _refuse_added(constants, config)
     try:
         config = composer.compose([g.text(i) for g, i in chosen] + [s.text() for s in constants])
     except (ConfigCompositionException, HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         raise BadInput(str(error).splitlines()[0], None, str(cause).splitlines()[0]) from error
     return list(chosen), constants, config
+
+
+def _refuse_added(settings: Sequence[Setting], config: DictConfig) -> None:
+    """``+key`` adds a key; one that is there is set without the plus, in Hydra as here."""
+    refuse(
+        [
+            BadInput(f"+{s.key}", s.shown, "the key is there already", f"write {s.key}=...")
+            for s in settings
+            if s.override.is_add() and has_key(config, s.key)
+        ]
+    )
 
 
 def framework_mistakes(config: DictConfig, experiment: Experiment) -> list[BadInput]:

@@ -34,11 +34,12 @@ class Job:
     arguments: tuple[Any, ...]
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, finished: Callable[[int, Any], None]) -> None:
+def run_jobs(job_of: Callable[[int], Job], count: int, workers: int, finished: Callable[[int, Any], None]) -> None:
     """Run jobs in ``workers`` processes.
 
     Args:
-        jobs: what to run; started in this order.
+        job_of: makes the job of an index when its turn comes.
+        count: the number of jobs; started in order.
         workers: number of processes.
         finished: called in this thread with the index of each job that ended and its result or exception.
 
@@ -46,15 +47,15 @@ def run_jobs(jobs: Sequence[Job], workers: int, finished: Callable[[int, Any], N
     """
     pending: queue.SimpleQueue[int | None] = queue.SimpleQueue()
     results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-    for index in range(len(jobs)):
+    for index in range(count):
         pending.put(index)
-    processes = [_start() for _ in range(min(workers, len(jobs)))]
+    processes = [_start() for _ in range(min(workers, count))]
     stopping = threading.Event()
     for slot in range(len(processes)):
         pending.put(None)
-        threading.Thread(target=_feed, args=(processes, slot, stopping, jobs, pending, results), daemon=True).start()
+        threading.Thread(target=_feed, args=(processes, slot, stopping, job_of, pending, results), daemon=True).start()
     try:
-        for _ in jobs:
+        for _ in range(count):
             index, result = results.get()
             finished(index, result)
     finally:
@@ -72,7 +73,7 @@ def _feed(
     processes: list[subprocess.Popen[bytes]],
     slot: int,
     stopping: threading.Event,
-    jobs: Sequence[Job],
+    job_of: Callable[[int], Job],
     pending: queue.SimpleQueue[int | None],
     results: queue.SimpleQueue[tuple[int, Any]],
 ) -> None:
@@ -82,7 +83,12 @@ def _feed(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            pickle.dump(jobs[index], process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            job = pickle.dumps(job_of(index), protocol=pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # composing failed: that job's failure, not the thread's
+            results.put((index, error))
+            continue
+        try:
+            process.stdin.write(job)
             process.stdin.flush()
             result = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):

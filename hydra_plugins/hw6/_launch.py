@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 def launch(launcher: Hw6Launcher, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
     """Run the jobs in this process or in ``launcher.workers`` processes."""
     setup_globals()
-    configs = [_compose(launcher, list(overrides), first + index) for index, overrides in enumerate(job_overrides)]
+
+    def config_of(index: int) -> DictConfig:
+        return _compose(launcher, list(job_overrides[index]), first + index, alone=len(job_overrides) == 1)
+
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    returns: list[Any] = [None] * len(configs)
+    returns: list[Any] = [None] * len(job_overrides)
 
     def finished(index: int, result: Any) -> None:
         if isinstance(result, BaseException):  # the worker, not the job, failed
@@ -31,24 +35,26 @@ def launch(launcher: Hw6Launcher, job_overrides: Sequence[Sequence[str]], first:
         returns[index] = result
         launcher.report(getattr(result._return_value, "cells", 1))
 
-    if launcher.workers > 1 and len(configs) > 1:
-        jobs = [Job(run_in_worker, (config, launcher.task_function)) for config in configs]
-        run_jobs(jobs, launcher.workers, finished)
+    def job_of(index: int) -> Job:
+        return Job(run_in_worker, (config_of(index), launcher.task_function))
+
+    if launcher.workers > 1 and len(job_overrides) > 1:
+        run_jobs(job_of, len(job_overrides), launcher.workers, finished)
     else:
-        for index, config in enumerate(configs):
-            finished(index, _run(config, launcher.task_function, launcher.hydra_context))
+        for index in range(len(job_overrides)):
+            finished(index, _run(config_of(index), launcher.task_function, launcher.hydra_context))
     configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
     return returns
 
 
-def _compose(launcher: Hw6Launcher, overrides: list[str], number: int) -> DictConfig:
+def _compose(launcher: Hw6Launcher, overrides: list[str], number: int, *, alone: bool) -> DictConfig:
     """The config of one job: that of its choice, composed once, with what is the job's own set in a copy."""
     own = [text for text in overrides if text.startswith("+chunk.")]
     shared = tuple(text for text in overrides if not text.startswith("+chunk."))
     if shared not in launcher.composed:
         loader = launcher.hydra_context.config_loader
         launcher.composed[shared] = loader.load_sweep_config(launcher.config, list(shared))
-    config: DictConfig = launcher.composed[shared].copy()
+    config: DictConfig = launcher.composed[shared] if alone else copy.deepcopy(launcher.composed[shared])
     with open_dict(config):
         for text in own:
             key, _, value = text.removeprefix("+").partition("=")

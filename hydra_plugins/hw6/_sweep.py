@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -33,8 +34,11 @@ def sweep(
     composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(overrides: list[str]) -> DictConfig:
-        composed[tuple(overrides)] = loader.load_sweep_config(config, overrides)
-        return composed[tuple(overrides)]
+        # What is typed and not swept stands in Hydra's own composed config already: composing costs 50 ms.
+        same = set(overrides) <= set(arguments)
+        result = _for_jobs(config, overrides) if same else loader.load_sweep_config(config, overrides)
+        composed[tuple(overrides)] = result
+        return result
 
     @cache
     def options(group: str) -> list[str]:
@@ -56,6 +60,15 @@ def sweep(
 
     workers = None if config.workers == "auto" else int(config.workers)
     return conduct(plan, experiment_named, Path(config.hydra.sweep.dir).absolute(), claimed, workers, Launch(jobs, own))
+
+
+def _for_jobs(config: DictConfig, overrides: list[str]) -> DictConfig:
+    """The sweep's config as that of a job with these overrides."""
+    result = copy.deepcopy(config)
+    with open_dict(result):
+        result.hydra.overrides.task = overrides
+        result.hydra.job.override_dirname = ",".join(overrides)
+    return result
 
 
 def _set_directory(config: DictConfig, folder: Path) -> None:

@@ -1,0 +1,197 @@
+"""How hw6's commands use Hydra: one session, in which a command is checked, run, or shown.
+
+Hydra's own main composes a config once more to find out its mode, prints errors in a form of its own and ends the
+process; a session uses the same objects without these. Only what shows something goes through Hydra's main.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from hw6 import folders
+from hw6.errors import BadInput
+from hw6.experiments import registry
+from hw6.sweep.grammar import CommandLine
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+SWEEPS = (",", "(")  # what a value that stands for several values has in it
+
+
+class Session:
+    """Hydra, initialised for one command.
+
+    Attributes:
+        line: the command line, shorthands expanded.
+        name: the primary config.
+        many: whether it is a sweep.
+        foreign: whether another sweeper than hw6's runs it.
+    """
+
+    def __init__(self, line: CommandLine, name: str, many: bool) -> None:
+        self.line, self.name = line, name
+        self.many = many
+        self.foreign = any(text.startswith("hydra/sweeper=") for text in line.overrides)
+
+    @property
+    def own(self) -> list[str]:
+        """The overrides of Hydra's own config."""
+        own = [text for text in self.line.overrides if text.startswith(("hydra.", "hydra/"))]
+        folder = self.line.value("--config-dir", "-cd")
+        return own if folder is None else [*own, f"hydra.searchpath=[file://{Path(folder).absolute()}]"]
+
+    @property
+    def task(self) -> list[str]:
+        """All other overrides."""
+        return [text for text in self.line.overrides if not text.startswith(("hydra.", "hydra/"))]
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Initialise Hydra; its global state is given back afterwards (a notebook may have its own)."""
+        announce_experiments(self.line)
+        folder = self.line.value("--config-path", "-cp")
+        where = folders.conf() if folder is None else Path(folder).absolute()
+        with own_hydra(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(where), job_name="run"):
+            yield
+
+    def run(self, task: Callable[[DictConfig], Any]) -> None:
+        """Run one cell, or the sweep."""
+        application = GlobalHydra.instance().hydra
+        assert application is not None
+        if not self.many:
+            application.run(self.name, task, [*self.own, *self.task])
+            return
+        texts = self.task if self.foreign else [self._sweepable(text) for text in self.task]
+        application.multirun(self.name, task, [*self.own, *texts, f"hydra.mode={RunMode.MULTIRUN.name}"])
+
+    def _sweepable(self, text: str) -> str:
+        """A constant of a config group as a sweep of one value, where the group itself is swept.
+
+        Hydra composes once with the groups' defaults before the sweeper sees the choices; a key that only another
+        choice has would be an error there.
+        """
+        key, equals, value = text.partition("=")
+        group = key.lstrip("+").partition(".")[0]
+        if "." not in key or not equals or not value or any(mark in value for mark in SWEEPS):
+            return text
+        choices = [other.partition("=")[2] for other in self.task if other.partition("=")[0] == group]
+        swept = self.name in folders.sweep_names() or any(mark in choice for choice in choices for mark in SWEEPS)
+        return f"{key}=choice({value})" if swept and (folders.conf() / group).is_dir() else text
+
+    def check(self) -> None:
+        """Refuse all mistakes of the command before a directory is made.
+
+        Hydra validates nothing before it writes; hw6's own sweeper does, so that only other ways to run need this.
+
+        Raises:
+            BadInput, BadInputs: all mistakes at once.
+        """
+        from hw6.sweep.resolve import Composer, make_plan
+
+        loader = GlobalHydra.instance().config_loader()
+        composed: dict[tuple[str, ...], DictConfig] = {}
+
+        def compose(overrides: list[str]) -> DictConfig:
+            config = hydra.compose(self.name, [*self.own, *overrides], return_hydra_config=True)
+            composed[tuple(overrides)] = config
+            return config
+
+        params = []
+        if self.many:
+            sweeper = compose([]).hydra.sweeper
+            params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+        composer = Composer(compose, loader.get_group_options, registry.experiment_named, loader)
+        plan = make_plan(params, self.task, composer, single=not self.many, plain=self.many and self.foreign)
+        if not self.many:
+            _check_folder(composed[plan.blocks[0].overrides].hydra.run.dir)
+
+    def explain(self, error: Exception) -> None:
+        """Say what is wrong in our own words where our own check finds it, else in the first line of Hydra's.
+
+        Raises:
+            BadInput, BadInputs: what is wrong with the command.
+            Exception: the error itself, where the command is not to blame.
+        """
+        composing = isinstance(error, (HydraException, OmegaConfBaseException, ValueError, TypeError))
+        if isinstance(error, OSError) and not composing:
+            key = "hydra.sweep.dir" if self.many else "hydra.run.dir"
+            raise BadInput(key, error.filename, f"cannot be written ({error.strerror})") from error
+        if composing:
+            self.check()
+        if not isinstance(error, (HydraException, OmegaConfBaseException)):
+            raise error
+        text = str(error.__cause__ or error).splitlines()
+        raise BadInput(
+            text[0] if text else type(error).__name__, None, "Hydra cannot compose this", "see --help"
+        ) from error
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse a directory that cannot be made, before Hydra tries."""
+    path = Path(folder).absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        raise BadInput("hydra.run.dir", folder, "cannot be written", "choose another directory")
+
+
+@contextmanager
+def own_hydra() -> Iterator[None]:
+    """Hydra's global state is ours inside, and what it was before outside."""
+    before, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = before
+        HydraConfig.instance().cfg = config
+
+
+def announce_experiments(line: CommandLine, *, all_of_them: bool = False) -> None:
+    """Give Hydra the configs of experiments from outside this package; looked for only where one may be meant."""
+    names = [text.partition("=")[2] for text in line.overrides if text.startswith("experiment=")]
+    elsewhere = line.has("--config-path", "-cp", "--config-dir", "-cd")
+    if all_of_them or elsewhere or any(name not in registry.EXPERIMENTS for name in names):
+        from hydra.core.config_store import ConfigStore
+
+        for experiment in registry.foreign_experiments():
+            node = {**(experiment.defaults or {}), "experiment": experiment.name}
+            ConfigStore.instance().store(
+                group="experiment", name=experiment.name, node=node, package="_global_", provider="hw6"
+            )
+
+
+def show(arguments: Sequence[str], line: CommandLine, task: Callable[[DictConfig], Any]) -> None:
+    """Hydra's main, for what shows something and runs nothing (``--cfg``, ``--help``, completion).
+
+    Raises:
+        Exception: Hydra's own errors, which its main would print.
+    """
+    announce_experiments(line, all_of_them=True)
+    argv, full = sys.argv, os.environ.get(FULL_ERROR)
+    sys.argv = ["hw6.run", *arguments]
+    os.environ[FULL_ERROR] = "1"  # Hydra's documented way to let errors through
+    try:
+        with own_hydra():
+            hydra.main(version_base="1.3", config_path=str(folders.conf()), config_name="config")(task)()
+    except SystemExit as end:
+        if end.code:  # argparse has said why
+            raise BadInput(" ".join(line.flags), None, "Hydra does not take these flags", "see --hydra-help") from None
+    finally:
+        sys.argv = argv
+        if full is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = full

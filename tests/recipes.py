@@ -1,0 +1,106 @@
+"""Inputs and comparisons that several test files share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hw6.errors import BadInput
+from hw6.experiments.base import Cells, Columns, Experiment
+from hw6.schema import Choice, Flag, Integer, Integers, Real
+
+RAISES, INFINITE, NAN = 13, 14, 15  # values of n at which the experiment below fails
+REFUSED = 99
+
+SMALL = ("data.n_train=6", "data.n_validation=4", "data.n_test=3", "data.d=3")  # a double_descent cell in microseconds
+PLAIN_COLUMNS = ["cell_id", "experiment", "status", "error_type", "error_message", "seconds"]
+
+
+class OddNumberOut(RuntimeError):
+    """What the experiment below raises."""
+
+
+def _rows(cells: Cells) -> Columns:
+    n = cells["n"]
+    if (n == RAISES).any():
+        raise OddNumberOut(f"n is {RAISES}\nand this second line is not for the table")
+    x = cells["x"].astype(float)
+    sizes = np.array([sum(value or ()) for value in cells["sizes"].tolist()], dtype=float)
+    words = np.array([len(word) for word in cells["kind"].tolist()], dtype=np.int64)
+    total = np.sin(n + x) * (1.0 + cells["flag"]) + sizes / 3.0
+    total = np.where(n == INFINITE, np.inf, np.where(n == NAN, np.nan, total))
+    return {"total": total, "letters": words, "odd": n % 2 == 1}
+
+
+def _refuse(cells: Cells) -> list[BadInput]:
+    return [BadInput("n", REFUSED, "is out of the question")] if (cells["n"] == REFUSED).any() else []
+
+
+THIRD_PARTY = Experiment(
+    name="third_party",
+    version=3,
+    keys={
+        "n": Integer(help="a whole number", minimum=0, maximum=1000),
+        "x": Real(help="a number", minimum=-10.0, maximum=10.0),
+        "flag": Flag(help="true or false"),
+        "kind": Choice(help="a name", choices=("plain", "fancy", "baroque")),
+        "sizes": Integers(help="a list", minimum=1, optional=True),
+        "inner.depth": Integer(help="one level down", minimum=0),
+    },
+    metrics={"total": "a number", "letters": "a whole number", "odd": "true or false"},
+    rows=_rows,
+    objective="total",
+    order=("kind", "n"),
+    refuse=_refuse,
+    defaults={"n": 1, "x": 0.5, "flag": False, "kind": "plain", "sizes": None, "inner": {"depth": 2}},
+)
+
+
+def install_third_party(folder: Path) -> None:
+    """Make a folder that, once on the search path, announces the experiment as an installed package does."""
+    metadata = folder / "someone_elses-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: someone-elses\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[hw6.experiments]\nthird_party = recipes:THIRD_PARTY\n")
+
+
+def documented_id(experiment: str, version: int, values: Mapping[str, Any]) -> str:
+    """The id of a cell by the sentence that documents it, in nothing but the standard library."""
+    keys = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    content = {"experiment": experiment, "keys": keys, "version": version}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=10).hexdigest()
+
+
+def bits(frame: pd.DataFrame, *, without: Sequence[str] = ("seconds",)) -> dict[str, list[Any]]:
+    """Every column of a frame in the order of the ids, floats as their 64 bits; equal dictionaries mean equal rows.
+
+    Rows of one cell keep their order. Columns that hold nothing at all are left out: whether a shard has them says
+    nothing of a row.
+    """
+    ordered = frame.sort_values("cell_id", kind="stable")
+    found = {}
+    for name in sorted(set(frame.columns) - set(without)):
+        column = ordered[name]
+        if column.isna().all():
+            continue
+        if column.dtype.kind == "f":
+            found[name] = [None if pd.isna(v) else np.float64(v).view(np.uint64).item() for v in column]
+        else:
+            found[name] = [None if pd.isna(v) else v for v in column.astype(object)]
+    return found
+
+
+def assert_same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Equal rows to the last bit, whatever the order."""
+    first, second = bits(one), bits(other)
+    assert len(one) > 0
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name] == second[name], f"column {name} differs"
