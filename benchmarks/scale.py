@@ -2,8 +2,8 @@
 
     python benchmarks/scale.py [--repeat 5] [--json FILE]
 
-- noop: sweeps of 100,000 cells that compute nothing, less the same command with one cell: microseconds and bytes of peak
-  resident memory a cell. With two axes (p, seed), with one, and with an experiment that another package brings (a
+- noop: sweeps of 100,000 cells that compute nothing, less the same command with one cell: microseconds (wall clock, and
+  processor time beside it, which a busy machine blurs less) and bytes of peak resident memory a cell. With two axes (p, seed), with one, and with an experiment that another package brings (a
   distribution with an entry point, made for the occasion). One million cells: the whole process.
 - load: ``hw6.load`` of one million rows of double_descent in 100 shards, real rows repeated under new ids and seeds.
   Seconds of the call alone, in a process that has imported hw6.load and pandas but read nothing; of the whole process
@@ -92,15 +92,18 @@ def per_cell(folder: Path, repeat: int) -> list[Line]:
         ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
+    processor: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeat):
         for name, (many, one, extra) in commands.items():
             single, whole = sweep(folder, ("-m", *one), extra), sweep(folder, ("-m", *many), extra)
             seconds[name].append(1e6 * (whole.seconds - single.seconds) / (CELLS - 1))
+            processor[name].append(1e6 * (whole.processor - single.processor) / (CELLS - 1))
             memory[name].append((whole.peak - single.peak) / (CELLS - 1))
     lines = []
     for name in commands:
         lines.append(line(f"{name}: time a cell", seconds[name], "us", 12.0))
+        lines.append(line(f"{name}: processor time a cell", processor[name], "us", None))
         lines.append(line(f"{name}: peak memory a cell", memory[name], "bytes", 400.0))
     return lines
 

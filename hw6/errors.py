@@ -5,7 +5,8 @@
     |-- BadInputs                2   several of them, a line each: all mistakes are reported at once
     |-- NoResults                2   a path that does not exist or holds no rows
     |-- MissingPackage           2   an optional package is asked for and not installed
-    `-- FailedCells              1   a sweep ended and some of its cells failed
+    |-- FailedCells              1   a sweep ended and some of its cells failed
+    `-- Interrupted            130   the user stopped a sweep
 
 A message is for the person at the keyboard: the key, the value, what is allowed, what to do.
 """
@@ -70,6 +71,12 @@ class MissingPackage(Hw6Error):
 
 class FailedCells(Hw6Error):
     """A sweep came to its end, but some of its cells have no result."""
+
+
+class Interrupted(Hw6Error):
+    """A sweep was stopped by the user; what was finished is stored."""
+
+    exit_status = 130
 
 
 def show(value: object) -> str:

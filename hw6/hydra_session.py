@@ -181,7 +181,7 @@ def show(arguments: Sequence[str], line: CommandLine, task: Callable[[DictConfig
     """
     announce_experiments(line, all_of_them=True)
     argv, full = sys.argv, os.environ.get(FULL_ERROR)
-    sys.argv = ["hw6.run", *arguments]
+    sys.argv = ["hw6", *arguments]  # the name that completion is installed for
     os.environ[FULL_ERROR] = "1"  # Hydra's documented way to let errors through
     try:
         with own_hydra():

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"hw6: {line}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("hw6: interrupted; what was finished is stored", file=sys.stderr)
+        print("hw6: interrupted", file=sys.stderr)
         return 130
     return 0
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from recipes import THIRD_PARTY, install_third_party
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+hypothesis.settings.register_profile("hw6", max_examples=60, deadline=None)  # machines are shared: no deadline
+hypothesis.settings.load_profile("hw6")
 
 
 @pytest.fixture(scope="session", autouse=True)

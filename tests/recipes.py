@@ -79,7 +79,7 @@ def documented_id(experiment: str, version: int, values: Mapping[str, Any]) -> s
 
 
 def bits(frame: pd.DataFrame, *, without: Sequence[str] = ("seconds",)) -> dict[str, list[Any]]:
-    """Every column of a frame in the order of the ids, floats as their 64 bits; equal dictionaries mean equal rows.
+    """Every column of a frame in the order of the ids, numbers as the 64 bits of a float; equal dictionaries mean equal rows.
 
     Rows of one cell keep their order. Columns that hold nothing at all are left out: whether a shard has them says
     nothing of a row.
@@ -90,7 +90,7 @@ def bits(frame: pd.DataFrame, *, without: Sequence[str] = ("seconds",)) -> dict[
         column = ordered[name]
         if column.isna().all():
             continue
-        if column.dtype.kind == "f":
+        if column.dtype.kind in "iuf":  # a whole number that other cells lack is a float in a frame
             found[name] = [None if pd.isna(v) else np.float64(v).view(np.uint64).item() for v in column]
         else:
             found[name] = [None if pd.isna(v) else v for v in column.astype(object)]

@@ -23,7 +23,7 @@ LABELS = {
     "effective_dof": "effective degrees of freedom",
     "population_risk": "population risk",
 }
-NAMES = {
+NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "lambda.kind": {
         "fixed": ("λ = {lambda.value} (fixed)", "fixed λ"),
         "tuned": ("λ tuned on validation data",),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from hw6.errors import BadInput, FailedCells
+from hw6.errors import BadInput, FailedCells, Interrupted
 from hw6.sweep import store
 from hw6.sweep.contract import Experiment
 from hw6.sweep.plan import Chunk, Plan, cut, distinct, may_overlap, ranges_text
 from hw6.sweep.plan_text import block_to_json
-from hw6.sweep.progress import Report, duration, progress
+from hw6.sweep.progress import Report, counted, duration, progress
 from hw6.sweep.provenance import Command, Commit, append, close, describe, now
 
 WORTH_WORKERS = 4.0  # estimated seconds: below that, starting processes costs more than it saves
+WATCH_EVERY = 1.0  # seconds between looks at the directory, where the launcher tells nothing
 SHORTEST_CHUNK, LONGEST_CHUNK = 1.0, 8.0  # estimated seconds; the longest bounds what an interruption costs
 
 
@@ -111,7 +114,11 @@ def conduct(
         folder = _open(folder, claimed)
         command = commands.get() or Command((), ())
         append(folder, describe(command, [block_to_json(block) for block in plan.blocks], started, commit))
-    results = _launch(plan, chunks, folder, count, launch)
+    try:
+        results = _launch(plan, chunks, folder, count, launch)
+    except KeyboardInterrupt:
+        again = shlex.join([*command.expanded, *([] if claimed else [f"hydra.sweep.dir={short(folder)}"])])
+        raise Interrupted(f"interrupted; finished chunks are stored; to go on: python -m hw6.run {again}") from None
     outcome = _close(folder, results, total, clock)
     if (sink := outcomes.get()) is not None:
         sink.append(outcome)
@@ -202,9 +209,33 @@ def _launch(plan: Plan, chunks: Sequence[Chunk], folder: Path, workers: int, lau
         ]
         for chunk in chunks
     ]
-    cells = sum(len(chunk.positions) for chunk in chunks)
-    with progress(cells, quiet=quiet.get()) as report:
-        return list(launch.jobs(jobs, store.next_number(folder), folder, workers, report))
+    sizes = [len(chunk.positions) for chunk in chunks]
+    first = store.next_number(folder)
+    with progress(sum(sizes), quiet=quiet.get()) as report, _watching(launch.own, folder, first, sizes, report):
+        return list(launch.jobs(jobs, first, folder, workers, report))
+
+
+@contextmanager
+def _watching(own: bool, folder: Path, first: int, sizes: Sequence[int], report: Report) -> Iterator[None]:
+    """Tell the progress of a launcher that does not tell its own: a chunk is done when its shard is there."""
+    if own:
+        yield
+        return
+    stop = threading.Event()
+
+    def watch() -> None:
+        left = dict(enumerate(sizes, first))
+        while left and not stop.wait(WATCH_EVERY):
+            for number in [number for number in left if any(store.shards_in(folder / str(number)))]:
+                report(left.pop(number))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _close(folder: Path, results: Sequence[Any], total: int, clock: float) -> Outcome:
@@ -217,7 +248,7 @@ def _close(folder: Path, results: Sequence[Any], total: int, clock: float) -> Ou
         before = total - ran if ran < total else 0
         known = f", {before:,} were done before" if before else ""
         shown = shlex.quote(short(folder))
-        print(f"{ran:,} cells in {duration(time.perf_counter() - clock)}{known}: {short(folder)}")
+        print(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - clock)}{known}: {short(folder)}")
         print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
     return outcome
 

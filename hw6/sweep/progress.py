@@ -51,6 +51,11 @@ class _Lines:
             )
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 cell", "2,400 cells"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """A time span as a person would say it."""
     if seconds < 60:

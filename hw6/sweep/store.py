@@ -116,6 +116,11 @@ def shards(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
+def shards_in(folder: Path) -> list[Path]:
+    """The shards of one job; none where it has not begun."""
+    return list(shards(folder)) if folder.is_dir() else []
+
+
 def next_number(folder: Path) -> int:
     """The first chunk number that was never used in this sweep."""
     used = [int(name) for name in os.listdir(folder) if name.isdecimal()] if folder.is_dir() else []

@@ -112,7 +112,7 @@ def _ways() -> list[object]:
     found = []
     for case in ONE_MISTAKE:
         for way in WAYS:
-            if way == "named" and case in CHOOSES_EXPERIMENT | {"starter width"}:
+            if way == "named" and case in CHOOSES_EXPERIMENT | {"starter width", "starter of other size"}:
                 continue
             fast = {"single": set(ONE_MISTAKE), "sweep": SWEEP_FAST, "basic": BASIC_FAST, "named": NAMED_FAST}[way]
             found.append(pytest.param(case, way, marks=[] if case in fast else [pytest.mark.slow], id=f"{way}-{case}"))
