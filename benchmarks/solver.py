@@ -172,20 +172,33 @@ RACES: tuple[tuple[str, Way, Sequence[int], int], ...] = (  # name, way, widths,
     ("LAPACK tridiagonal, p = 11, 21 ... 1491", tridiagonal, TENS, 5),
     ("LAPACK tridiagonal, p = 5 ... 199", tridiagonal, LOW, 5),
     ("numpy.linalg.inv", inverse, FEW, 1),
-    ("scikit-learn Ridge", sklearn_ridge, FEW, 3),
-    ("scikit-learn RidgeCV", sklearn_ridge_cv, FEW, 3),
-    ("himalaya solve_ridge_svd", himalaya, FEW, 3),
+    ("scikit-learn Ridge", sklearn_ridge, FEW, 5),
+    ("scikit-learn RidgeCV", sklearn_ridge_cv, FEW, 5),
+    ("himalaya solve_ridge_svd", himalaya, FEW, 5),
 )
 
 
-def seconds(way: Way, data: Data, g: np.ndarray, widths: Sequence[int], repeat: int) -> tuple[float, list[Answer]]:
-    """The median of wall times, and the answers; the first run is not counted where there are several."""
-    times = []
-    for _ in range(repeat + (repeat > 1)):
-        started = time.perf_counter()
-        answers = way(data, g, widths)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[-repeat:]), answers
+def timed(way: Way, data: Data, g: np.ndarray, widths: Sequence[int]) -> tuple[float, list[Answer]]:
+    started = time.perf_counter()
+    answers = way(data, g, widths)
+    return time.perf_counter() - started, answers
+
+
+def duel(way: Way, data: Data, g: np.ndarray, widths: Sequence[int], repeat: int) -> dict[str, float]:
+    """Peer and hw6 in turn, so that a busy machine slows both; medians of their times and of their ratios."""
+    ours(data, g, widths)
+    theirs, mine = [], []
+    for _ in range(repeat):
+        peer_seconds, answers = timed(way, data, g, widths)
+        hw6_seconds, expected = timed(ours, data, g, widths)
+        theirs.append(peer_seconds)
+        mine.append(hw6_seconds)
+    return {
+        "peer_seconds": statistics.median(theirs),
+        "hw6_seconds": statistics.median(mine),
+        "ratio": statistics.median(ours_ / peer for ours_, peer in zip(mine, theirs, strict=True)),
+        "worst_difference": worst(answers, expected),
+    }
 
 
 def worst(answers: Sequence[Answer], expected: Sequence[Answer]) -> float:
@@ -208,13 +221,9 @@ def race(data: Data, g: np.ndarray, quick: bool) -> list[dict[str, object]]:
             if widths is DENSE:
                 name, widths = "LAPACK tridiagonal, p = 201 ... 400", range(201, 401)
         try:
-            theirs, answers = seconds(way, data, g, widths, repeat)
+            lines.append({"peer": name, "widths": len(widths)} | duel(way, data, g, widths, repeat))
         except ImportError as error:
             print(f"skipped {name}: {error.name} is not installed", file=sys.stderr)
-            continue
-        mine, expected = seconds(ours, data, g, widths, 5)
-        line = {"peer": name, "widths": len(widths), "peer_seconds": theirs, "hw6_seconds": mine}
-        lines.append(line | {"ratio": mine / theirs, "worst_difference": worst(answers, expected)})
     return lines
 
 

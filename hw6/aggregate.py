@@ -101,10 +101,29 @@ def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataF
 
     read = [(table, path) for table, path in zip(tables, paths, strict=True) if table is not None]
     kept = _best_tries(read)
-    whole = pa.concat_tables(kept, promote_options="permissive").unify_dictionaries()
+    whole = pa.concat_tables(_one_type(kept), promote_options="permissive").unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas(split_blocks=True, self_destruct=True)
     order = _column_order(list(frame.columns))
     return frame[order] if order != list(frame.columns) else frame
+
+
+def _one_type(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Tables in which a column that is a number here and text there (keys of two experiments) is text everywhere."""
+    import pyarrow as pa
+
+    kinds: dict[str, set[str]] = {}
+    for table in tables:
+        for field in table.schema:
+            number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            kinds.setdefault(field.name, set()).add("number" if number else str(field.type))
+    clashing = {name for name, found in kinds.items() if len(found) > 1}
+    result = []
+    for table in tables:
+        for name in clashing & set(table.column_names):
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, table[name].cast(pa.string()).dictionary_encode())
+        result.append(table)
+    return result
 
 
 def _column_order(columns: Sequence[str]) -> list[str]:

@@ -73,7 +73,7 @@ class Session:
         if not self.many:
             application.run(self.name, task, [*self.own, *self.task])
             return
-        texts = self.task if self.foreign else [self._sweepable(text) for text in self.task]
+        texts = [self._sweepable(text) for text in self.task]
         application.multirun(self.name, task, [*self.own, *texts, f"hydra.mode={RunMode.MULTIRUN.name}"])
 
     def _sweepable(self, text: str) -> str:

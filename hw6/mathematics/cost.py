@@ -81,7 +81,7 @@ def seconds(work: Work) -> np.ndarray:
     heads = order[first]
     # A narrow or wide anchor also carries the features and the kernel on from the anchor before it.
     before = np.where(_same(work.group[heads], route[heads]), np.concatenate(([0.0], anchor[heads][:-1])), 0.0)
-    grown = np.where(work.nested, anchor - 0.0, p)[heads] - np.where(work.nested[heads], before, 0.0)
+    grown = np.where(work.nested, anchor, p)[heads] - np.where(work.nested[heads], before, 0.0)
     kernel = np.where(narrow, 0.0, n * (n + 2 * work.queries) / FLOPS + n * n / WIDE * 2e-9)
     per_anchor = shared[heads] + np.where(direct[heads], 0.0, grown * (column + kernel)[heads])
     weights = np.bincount(number, minlength=len(heads))

@@ -175,10 +175,12 @@ def _workers(asked: int | None, seconds: float, own: bool) -> int:
 def _chunks(
     plan: Plan, missing: Sequence[np.ndarray], prices: Sequence[np.ndarray], seconds: float, workers: int
 ) -> list[Chunk]:
-    target = np.inf if workers == 1 and seconds < LONGEST_CHUNK else seconds / (4 * workers)
-    target = max(target, SHORTEST_CHUNK) if np.isinf(target) else float(np.clip(target, SHORTEST_CHUNK, LONGEST_CHUNK))
-    if workers > 1 and seconds < SHORTEST_CHUNK * workers:  # asked for by the user: every worker gets something
-        target = seconds / workers
+    target = float(np.clip(seconds / (4 * workers), SHORTEST_CHUNK, LONGEST_CHUNK))
+    if workers == 1 and seconds < LONGEST_CHUNK:
+        target = np.inf
+    elif seconds < SHORTEST_CHUNK * workers:  # the user asked for workers: each gets something, even if nothing costs
+        prices = [price if seconds else np.ones(len(price)) for price in prices]
+        target = sum(float(price.sum()) for price in prices) / workers
     return [
         Chunk(index, part)
         for index, (positions, price) in enumerate(zip(missing, prices, strict=True))

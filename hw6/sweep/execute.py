@@ -61,7 +61,7 @@ def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray) -> dict[str
     }
     whole = len(cell) == len(ids) and np.array_equal(cell, np.arange(len(ids)))
     for key, values in cells.items():
-        if key not in rows:
+        if key not in rows and key not in experiment.metrics:  # a switch for a metric has the metric's name
             rows[key] = _key_column(values, None if whole else cell, len(cell))
     return rows | {name: arrow_column(values) for name, values in metrics.items()}
 
