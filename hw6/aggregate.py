@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hw6.errors import Hw6Error, NoResults
 from hw6.sweep import store
+from hw6.sweep.provenance import runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +59,13 @@ def provenance(path: PathLike) -> list[dict[str, Any]]:
     """The runs of a sweep, oldest first: commands, config, commit, versions, machine, start and end.
 
     Raises:
-        Hw6Error: there is no record at this path.
+        NoResults: there is no record at this path.
+        Hw6Error: it cannot be read.
     """
-    runs: list[dict[str, Any]] = store.read_json(Path(path) / store.PROVENANCE)["runs"]
-    return runs
+    found = runs(Path(path))
+    if not found:
+        raise NoResults(f"{path}: there is no record of a sweep here ({store.PROVENANCE})")
+    return found
 
 
 def _shards(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class Hw6Error(Exception):
@@ -25,7 +26,18 @@ class Hw6Error(Exception):
     @property
     def lines(self) -> list[str]:
         """What is printed, a line a mistake."""
-        return [str(self)]
+        return str(self).splitlines()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes whatever their constructors take."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[Hw6Error], arguments: tuple[Any, ...], state: dict[str, Any]) -> Hw6Error:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
 
 
 class BadInput(Hw6Error):

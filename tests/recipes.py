@@ -104,3 +104,24 @@ def assert_same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
     assert first.keys() == second.keys()
     for name in first:
         assert first[name] == second[name], f"column {name} differs"
+
+
+class NeedsTwoWords(Exception):
+    """An exception that pickle can write but not read: it is made from other things than its message."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+def raise_two_words() -> None:
+    """Raise an exception that does not survive a journey between processes."""
+    raise NeedsTwoWords("cannot", "travel")
+
+
+def say(text: str) -> str:
+    """Print on both streams and return."""
+    import sys
+
+    print(text)
+    print(text, file=sys.stderr)
+    return text

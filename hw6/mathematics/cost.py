@@ -67,11 +67,14 @@ def seconds(work: Work) -> np.ndarray:
     own += work.risks * p * p / 2 * KERNEL
 
     route = np.where(direct, 0.0, np.where(narrow, 1.0, 2.0))
-    columns, column = (n + work.queries), work.d * NORMAL + (n + work.queries) * (2 * work.d / FLOPS + ENTRY)
+    column = work.d * NORMAL + (n + work.queries) * (2 * work.d / FLOPS + ENTRY)
     shared = np.where(
         direct,
         SVD[0] * n * p + SVD[1] * side * n * p + p * column,
-        EIGH[0] * rank**2 + EIGH[1] * rank**3 + 2 * columns * rank * (rank + step) / FLOPS + 4 * step**2 * rank * 1e-9,
+        EIGH[0] * rank**2
+        + EIGH[1] * rank**3
+        + 2 * rank * (work.queries * rank + 1.5 * n * step) / FLOPS
+        + 2 * step**2 * rank * 1e-9,
     )
     key = np.stack((work.group, route, anchor))
     order = np.lexsort(key[::-1])
@@ -82,7 +85,7 @@ def seconds(work: Work) -> np.ndarray:
     # A narrow or wide anchor also carries the features and the kernel on from the anchor before it.
     before = np.where(_same(work.group[heads], route[heads]), np.concatenate(([0.0], anchor[heads][:-1])), 0.0)
     grown = np.where(work.nested, anchor, p)[heads] - np.where(work.nested[heads], before, 0.0)
-    kernel = np.where(narrow, 0.0, n * (n + 2 * work.queries) / FLOPS + n * n / WIDE * 2e-9)
+    kernel = np.where(narrow, 0.0, n * (n + 2 * work.queries) / FLOPS + n * n / WIDE * 0.5e-9)
     per_anchor = shared[heads] + np.where(direct[heads], 0.0, grown * (column + kernel)[heads])
     weights = np.bincount(number, minlength=len(heads))
     total = np.empty(len(p))

@@ -77,6 +77,11 @@ def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> Itera
     batch = {key: values[positions] if len(positions) < len(values) else values for key, values in cells.items()}
     try:
         columns = dict(experiment.rows(batch))
+        cell = columns.pop("cell", None)
+        rows = positions if cell is None else positions[cell]
+        for name, values in columns.items():
+            if len(values) != len(rows):
+                raise ValueError(f"{experiment.name} gives {len(values)} entries of {name} for {len(rows)} rows")
     except Exception as error:  # whatever a cell raises is its own row's failure
         if len(positions) == 1:
             yield Part(positions, {}, time.perf_counter() - started, error)
@@ -85,8 +90,6 @@ def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> Itera
         yield from _parts(experiment, cells, positions[:middle])
         yield from _parts(experiment, cells, positions[middle:])
         return
-    cell = columns.pop("cell", None)
-    rows = positions if cell is None else positions[cell]
     yield Part(rows, columns, time.perf_counter() - started)
 
 

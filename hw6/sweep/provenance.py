@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hw6.errors import Hw6Error
 from hw6.sweep.store import PROVENANCE, read_json, write_json
 
 PACKAGES = ("hw6", "hydra", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for; all loaded
@@ -92,15 +93,28 @@ def describe(command: Command, blocks: Sequence[Mapping[str, Any]], started: str
     }
 
 
+def runs(folder: Path) -> list[dict[str, Any]]:
+    """The runs of a sweep, oldest first; none where there is no record.
+
+    Raises:
+        Hw6Error: the record cannot be read, or is none of hw6.
+    """
+    path = folder / PROVENANCE
+    if not path.exists():
+        return []
+    content = read_json(path)
+    found = content.get("runs") if isinstance(content, dict) else None
+    if not isinstance(found, list) or not all(isinstance(run, dict) for run in found):
+        raise Hw6Error(f"{path}: this is no record of hw6")
+    return found
+
+
 def append(folder: Path, run: Mapping[str, Any]) -> None:
     """Add a run to a sweep's provenance."""
-    path = folder / PROVENANCE
-    runs = read_json(path)["runs"] if path.exists() else []
-    write_json(path, {"format": 1, "runs": [*runs, run]})
+    write_json(folder / PROVENANCE, {"format": 1, "runs": [*runs(folder), run]})
 
 
 def close(folder: Path, outcome: Mapping[str, Any]) -> None:
     """Write the end of the last run."""
-    content = read_json(folder / PROVENANCE)
-    content["runs"][-1].update(ended=now(), **outcome)
-    write_json(folder / PROVENANCE, content)
+    *before, last = runs(folder)
+    write_json(folder / PROVENANCE, {"format": 1, "runs": [*before, {**last, "ended": now(), **outcome}]})

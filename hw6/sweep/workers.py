@@ -133,7 +133,8 @@ def serve() -> None:
             result = error
         try:
             data = pickle.dumps(result)
-        except Exception:  # an exception that cannot travel is told by its text
+            pickle.loads(data)
+        except Exception:  # what cannot travel, or not be read at the other end, is told by its text
             data = pickle.dumps(RuntimeError(f"{type(result).__name__}: {result}"))
         answers.write(data)
         answers.flush()

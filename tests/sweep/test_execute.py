@@ -46,9 +46,8 @@ def run(experiment: Experiment, cells: Mapping[str, np.ndarray]) -> dict[str, li
 
 def made(rows: Callable[[Cells], Columns], **changes: Any) -> Experiment:
     keys = {"n": Integer(help="a number")}
-    return replace(
-        THIRD_PARTY, name="made", keys=keys, metrics={"y": "a number"}, rows=rows, **{"order": ("n",)} | changes
-    )
+    plain = replace(THIRD_PARTY, name="made", keys=keys, metrics={"y": "a number"}, rows=rows, order=("n",))
+    return replace(plain, **changes)
 
 
 def test_every_row_has_the_columns_that_all_rows_have() -> None:
