@@ -5,9 +5,9 @@
 
 195 cells (p = 5 ... 199, seed 0, lambda tuned over 25 values). What is timed is the wall time of a process from its
 start to its end, imports and writing of results included, each in an empty directory of its own; processor time stands
-beside it, since a busy machine blurs it less. All run in turn, round
-after round, so that a slow minute of the machine hits all of them; what takes many seconds runs in rounds of its own,
-again beside hw6. One run of each fast one comes first and is not counted (it fills the file cache and writes bytecode).
+beside it, since a busy machine blurs it less. All run in turn, round after round, so that a slow minute of the machine
+hits all of them; what takes many seconds runs in rounds of its own, again beside hw6. One run of each fast one comes
+first and is not counted (it fills the file cache and writes bytecode).
 The environment is the same for all: OPENBLAS_NUM_THREADS=1, and PYTHONDONTWRITEBYTECODE is taken out, which would make
 Python compile whatever is installed as editable at every start.
 

@@ -2,9 +2,10 @@
 
     python benchmarks/scale.py [--repeat 5] [--json FILE]
 
-- noop: sweeps of 100,000 cells that compute nothing, less the same command with one cell: microseconds (wall clock, and
-  processor time beside it, which a busy machine blurs less) and bytes of peak resident memory a cell. With two axes (p, seed), with one, and with an experiment that another package brings (a
-  distribution with an entry point, made for the occasion). One million cells: the whole process.
+- noop: sweeps of 100,000 cells that compute nothing, less the same command with one cell: microseconds (wall clock,
+  and processor time, which a busy machine blurs less) and bytes of peak resident memory a cell. With two axes (p and
+  seed), with one, and with an experiment that another package brings (a distribution with an entry point, made for the
+  occasion). One million cells: the whole process.
 - load: ``hw6.load`` of one million rows of double_descent in 100 shards, real rows repeated under new ids and seeds.
   Seconds of the call alone, in a process that has imported hw6.load and pandas but read nothing; of the whole process
   beside it; peak memory is that of the whole process.

@@ -114,7 +114,9 @@ def solutions(diagonal: np.ndarray, off: np.ndarray, right: np.ndarray, mu: np.n
     between = np.zeros((m, p))
     between[:, :-1] = off
     shifted = (diagonal + mu[:, None]).ravel()
-    answer = dptsv(shifted, between.ravel()[:-1], np.tile(right, m), overwrite_d=1, overwrite_e=1, overwrite_b=1)[2]
+    answer: np.ndarray = dptsv(
+        shifted, between.ravel()[:-1], np.tile(right, m), overwrite_d=1, overwrite_e=1, overwrite_b=1
+    )[2]
     return answer.reshape(m, p).T
 
 

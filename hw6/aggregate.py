@@ -150,7 +150,7 @@ def _best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
         ids = np.concatenate([store.text_array(tables[index]["cell_id"]) for index in members])
         lengths = [len(tables[index]) for index in members]
         shard = np.repeat(np.arange(len(members)), lengths)
-        done = np.concatenate([_done(tables[index]) for index in members])
+        done = np.concatenate([store.is_done(tables[index]) for index in members])
         keep = _keep(ids, shard, done)
         if keep.all():
             continue
@@ -173,14 +173,6 @@ def _keep(ids: Any, shard: Any, done: Any) -> Any:
     best = np.full(cell.max() + 1, -1)
     np.maximum.at(best, cell, score)
     return score == best[cell]
-
-
-def _done(table: pa.Table) -> Any:
-    import numpy as np
-
-    status = table["status"].combine_chunks()
-    names = status.dictionary.to_pylist()
-    return np.asarray(status.indices) == (names.index("done") if "done" in names else -1)
 
 
 def _sweep_of(shard: Path) -> Path:

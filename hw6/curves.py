@@ -267,11 +267,11 @@ def _caption(table: _Table, panels: Sequence[Panel], drawn: Sequence[CurvePanel 
     if count.max() > 1:
         noun = chosen.repeats[0].key if len(chosen.repeats) == 1 else "row"
         some = "" if count.min() == count.max() else f"{count.min():,} to "
-        parts.append(f"{table.statistic} of {some}{plural(int(count.max()), noun)}")
+        parts.append(f"{table.statistic} of {some}" + plural(int(count.max()), noun).replace(" ", "\u00a0"))
         if BANDS[table.statistic][table.band] and isinstance(drawn[0], CurvePanel):
-            parts.append(f"{shape}:\u00a0{BANDS[table.statistic][table.band]}")
+            parts.append(f"{shape}: {BANDS[table.statistic][table.band]}".replace(" ", "\u00a0"))
     elif any(panel.error in table.frame for panel in panels) and not chosen.upwards:
-        parts.append(f"{shape}:\u00a0standard error")
+        parts.append(f"{shape}:\u00a0standard\u00a0error")
     if theory and not chosen.upwards:
         parts.append("lines: theory")
     if any(panel.lowest is not None for panel in drawn if isinstance(panel, MapPanel)):

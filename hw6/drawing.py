@@ -98,7 +98,7 @@ def _draw_curves(data: Curves) -> Figure:
     grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     names = {curve.style: curve.label for panel in panels for curve in panel.curves}
     shades = sns.color_palette("viridis" if data.ordered else "plasma", as_cmap=True)
-    palette = dict(zip(sorted(names), map(tuple, shades(np.linspace(0, 0.78, len(names)))), strict=True))
+    palette = dict(zip(sorted(names), map(tuple, shades(np.linspace(0, 0.73, len(names)))), strict=True))
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel, data.x, palette)
         if panel.log:
@@ -143,17 +143,18 @@ def _draw_panel(axes: Axes, panel: CurvePanel, x: Axis, palette: dict[int, Any])
             axes.fill_between(at, low, high, color=color, alpha=0.22 if len(palette) < 4 else 0.12, linewidth=0)
     thin = {curve.style for curve in panel.curves if dotted or (panel.thin and curve.constant)}
     widths = {curve: 0.7 if curve in thin else 1.3 for curve in palette}
-    few = not dotted and all(len(curve.x) <= FEW for curve in panel.curves)
+    few = not dotted and all(len(curve.x) <= FEW and np.isfinite(curve.x[0]) for curve in panel.curves)
     order = list(palette)
     shared: dict[str, Any] = {"x": "x", "y": "y", "hue": "curve", "style": "curve", "hue_order": order, "ax": axes}
-    shared |= {"style_order": order, "palette": palette, "markers": MARKERS if few or dots else False}
+    shared |= {"style_order": order, "palette": palette}
     if lines:
         sns.lineplot(
-            _long(lines), **shared, size="curve", sizes=widths, size_order=order, dashes=DASHES, markeredgewidth=0.4,
-            estimator=None, errorbar=None, legend=False if dots else "full",
+            _long(lines), **shared, size="curve", sizes=widths, size_order=order, dashes=DASHES[: len(order)],
+            markers=MARKERS[: len(order)] if few else False, markeredgewidth=0.4, estimator=None, errorbar=None,
+            legend=False if dots else "full",
         )  # fmt: skip
     if dots:
-        sns.scatterplot(_long(dots), **shared, legend="full", zorder=3)
+        sns.scatterplot(_long(dots), **shared, markers=MARKERS[: len(order)], legend="full", zorder=3)
 
 
 def _dodge(x: Axis, curve: Curve, palette: dict[int, Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from hw6.experiments.base import Drawing, Experiment
@@ -60,7 +60,10 @@ def name_of(key: str, value: Any, drawing: Drawing, single: Mapping[str, Any]) -
 
 def placeholders(drawing: Drawing) -> list[str]:
     """The keys whose values stand within names, in order."""
-    templates = (text for names in drawing.names.values() for texts in names.values() for text in texts)
+    return _wanted(text for names in drawing.names.values() for texts in names.values() for text in texts)
+
+
+def _wanted(templates: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(key for text in templates for key in PLACEHOLDER.findall(text)))
 
 
@@ -71,7 +74,8 @@ def fixed(drawing: Drawing, single: Mapping[str, Any], used: Collection[str]) ->
         named = key in drawing.caption or str(single.get(key)) in drawing.names.get(key, {})
         if key in single and key not in told and named:
             name, keys = name_of(key, single[key], drawing, single)
-            parts.append(name)
+            if not set(_wanted(drawing.names.get(key, {}).get(str(single[key]), ()))) & set(used):  # told by an axis
+                parts.append(name)
             told |= keys
     return parts
 

@@ -1,6 +1,6 @@
 """The command ``python -m hw6.plot`` and ``figure``: rows -> the figure of their experiment.
 
-matplotlib takes most of a second to import, so everything heavy is imported where it is used.
+seaborn takes a second or two to import, so everything heavy is imported where it is used.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ examples:
   python -m hw6.plot outputs/my_sweep                          the experiment's own figure, beside the results
   python -m hw6.plot outputs/my_sweep --metric train_mse       another metric; several with commas, one panel each
   python -m hw6.plot outputs/a outputs/b --output figures      two sweeps in one figure
+  python -m hw6.plot outputs/my_sweep --output figure1.pdf     one file under a name of its own
   python -m hw6.plot outputs/my_sweep --where lambda.kind=tuned --x lambda.max
 """
 
@@ -95,20 +96,17 @@ def _parser() -> argparse.ArgumentParser:
         "--band", metavar="B", help="around the median: quartiles (default) or none; around the mean: 95 (default, the "
         "95 %% interval of the mean), se (standard error) or none",
     )  # fmt: skip
-    parser.add_argument("--output", metavar="FOLDER", help="where the files go (default: the sweep's folder)")
     parser.add_argument(
-        "--formats", metavar="F", default="png", help="png, pdf, svg, or several with commas (default: png)"
+        "--output", metavar="PATH", help="the folder for the files (default: the sweep's), or one file: figure1.pdf"
     )
+    parser.add_argument("--formats", metavar="F", help="png, pdf, svg, or several with commas (default: all three)")
     return parser
 
 
 def _plot(options: argparse.Namespace) -> int:
     from hw6.aggregate import load
 
-    formats = list(dict.fromkeys(options.formats.split(",")))
-    for kind in formats:
-        if kind not in FORMATS:
-            raise BadInput("formats", kind, "must be one of " + ", ".join(FORMATS), nearest(kind, FORMATS))
+    target, formats = _target(options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         frame = load(options.paths)
@@ -116,11 +114,13 @@ def _plot(options: argparse.Namespace) -> int:
         print(f"hw6: {warning.message}", file=sys.stderr)
     damaged = bool(frame.attrs.get("damaged"))
     frame = _where(frame, options.where)
-    folder = Path(options.output) if options.output else _folder(options.paths)
+    names = sorted(map(str, frame["experiment"].unique()))
+    if not formats and len(names) > 1:
+        raise BadInput("output", target, f"must be a folder, as there is a figure each for {', '.join(names)}")
     refused: list[Hw6Error] = []
-    for name in sorted(map(str, frame["experiment"].unique())):
+    for name in names:
         try:
-            _write(frame[(frame["experiment"] == name).to_numpy(dtype=bool)], options, folder, formats)
+            _write(frame[(frame["experiment"] == name).to_numpy(dtype=bool)], options, target, formats)
         except Hw6Error as error:  # the figures of other experiments are still drawn
             refused.append(error)
     for line in [line for refusal in refused[1:] for line in refusal.lines]:
@@ -130,7 +130,25 @@ def _plot(options: argparse.Namespace) -> int:
     return 1 if damaged else 0
 
 
-def _write(frame: pd.DataFrame, options: argparse.Namespace, folder: Path, formats: Sequence[str]) -> None:
+def _target(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The folder of the figures and their formats; or one file, which tells its format, and no formats.
+
+    Raises:
+        BadInput: an unknown format, or formats for one file.
+    """
+    formats = list(dict.fromkeys(options.formats.split(","))) if options.formats is not None else list(FORMATS)
+    for kind in formats:
+        if kind not in FORMATS:
+            raise BadInput("formats", kind, "must be one of " + ", ".join(FORMATS), nearest(kind, FORMATS))
+    target = Path(options.output) if options.output else _folder(options.paths)
+    if not options.output or target.is_dir() or target.suffix[1:] not in FORMATS:
+        return target, formats
+    if options.formats is not None:
+        raise BadInput("formats", options.formats, f"cannot go with one file, {target.name}")
+    return target, []
+
+
+def _write(frame: pd.DataFrame, options: argparse.Namespace, target: Path, formats: Sequence[str]) -> None:
     """Draw the figure of one experiment and write it in every format."""
     from hw6.curves import curves
     from hw6.drawing import draw, render
@@ -138,13 +156,12 @@ def _write(frame: pd.DataFrame, options: argparse.Namespace, folder: Path, forma
 
     data = curves(frame, metric=options.metric, statistic=options.statistic, band=options.band, x=options.x)
     drawn = draw(data)
-    for kind in formats:
-        path = folder / f"{data.name}.{kind}"
+    for path in [target / f"{data.name}.{kind}" for kind in formats] or [target]:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, render(drawn, kind))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, render(drawn, path.suffix[1:]))
         except OSError as error:
-            raise BadInput("output", folder, f"cannot be written ({error.strerror})") from error
+            raise BadInput("output", target, f"cannot be written ({error.strerror})") from error
         print(path)
     for note in data.notes:
         print(f"hw6: {note}", file=sys.stderr)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw6 import folders
 from hw6.errors import BadInput, FailedCells, Hw6Error, nearest
+from hw6.sweep.again import resumed
 from hw6.sweep.grammar import CommandLine, expand, split
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
         Hw6Error: refused, or some cells failed.
     """
     typed = split(arguments)
-    line = CommandLine(typed.flags, tuple(expand(typed.overrides)))
+    line = resumed(CommandLine(typed.flags, tuple(expand(typed.overrides))), Path("outputs"))
     name = line.value(*NAME) or "config"
     _check_flags(line)
     _check_name(line, name)

@@ -16,6 +16,7 @@ from hw6.errors import BadInput, nearest
 
 LARGEST = 2**63 - 1  # integers are stored as int64
 UNSET: Any = object()
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,3 +180,30 @@ class Integers(Key):
         if len(numbers) < self.shortest:
             raise ValueError
         return numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers(Integer):
+    """A number of processes, or auto (None)."""
+
+    minimum: int = 1
+    maximum: int = MOST_WORKERS
+
+    @property
+    def allowed(self) -> str:
+        """What may stand here, in words."""
+        return f"auto or a whole number from 1 to {self.maximum}"
+
+    def accept(self, value: object) -> int | None:  # type: ignore[override]
+        """The number as int, None for auto; ValueError if it is not allowed."""
+        return None if value == "auto" else super().accept(value)
+
+
+# The keys of hw6 itself: how a sweep is run, no part of any cell.
+RUN_KEYS: dict[str, Key] = {
+    "workers": Workers(help="local processes"),
+    "dry_run": Flag(help="say what would be run, run nothing"),
+    "retry": Choice(help="which cells with rows run again", choices=("failed", "none", "all")),
+    "fail_fast": Flag(help="stop at the first chunk with a failed cell"),
+    "changed": Choice(help="what becomes of rows of other code or versions", choices=("stop", "keep", "rerun")),
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,15 @@ from hw6.errors import FailedCells, show
 from hw6.experiments.registry import experiment_named
 from hw6.sweep import provenance, store
 from hw6.sweep.blocks import single_block
-from hw6.sweep.conduct import ChunkResult, Outcome, commands, outcomes, quiet, short
-from hw6.sweep.execute import run_cells
+from hw6.sweep.conduct import ChunkResult, Outcome, commands, outcomes, quiet
+from hw6.sweep.execute import failed_cells, run_cells
 from hw6.sweep.plan import Block, positions_of
 from hw6.sweep.plan_text import block_from_json, block_to_json
+from hw6.sweep.progress import short
+from hw6.sweep.workers import WorkerDied
+
+FIRST_BATCH, FASTEST_GROWTH = 64, 1000  # cells of an experiment without a price; how much more the next batch may be
+BATCH_SECONDS = 5.0  # of a batch of such cells
 
 
 def job(config: DictConfig) -> ChunkResult | float | None:
@@ -42,15 +48,53 @@ def job(config: DictConfig) -> ChunkResult | float | None:
     chunk = config.get("chunk")
     if chunk is not None:
         plan = store.read_json(Path(hydra.sweep.dir) / chunk.plan)
-        return run_chunk(block_from_json(plan[chunk.block]), positions_of(chunk.cells), folder)
+        block = block_from_json(plan[chunk.block])
+        return run_chunk(block, positions_of(str(chunk.cells)), folder, chunk.get("failure"))
     return _run_single(config, folder, hydra)
 
 
-def run_chunk(block: Block, positions: np.ndarray, folder: Path) -> ChunkResult:
-    """Run the cells at these positions of a block and write their shard into an existing directory."""
-    rows = _rows(block, positions)
-    store.write_shard(folder, rows)
-    return ChunkResult(len(positions), _failures(rows, block, positions))
+def run_chunk(block: Block, positions: np.ndarray, folder: Path, failure: str | None = None) -> ChunkResult:
+    """Run the cells at these positions of a block and write their rows into an existing directory.
+
+    A chunk is one batch and one shard. Cells of an experiment that has no price are run in batches that grow with the
+    measured speed, a shard each, so that an interruption costs seconds and not the chunk.
+
+    Args:
+        block: where the cells are.
+        positions: which of them.
+        folder: the job's directory.
+        failure: what killed the workers that tried this chunk of one cell: its row says so and the cell is not run.
+
+    Raises:
+        StoreFailed: the rows cannot be written.
+    """
+    experiment = experiment_named(block.experiment)
+    failures: dict[tuple[str, str], tuple[int, str]] = {}
+    size = len(positions)
+    if failure is None and not np.any(experiment.price(block.cells(positions))):
+        size = FIRST_BATCH
+    start = 0
+    while start < len(positions):
+        began = time.perf_counter()
+        batch = positions[start : start + size]
+        rows = _rows(block, batch) if failure is None else _failed_rows(block, batch, failure)
+        try:
+            store.write_shard(folder, rows)
+        except OSError as error:
+            raise store.StoreFailed(f"rows cannot be written ({error.strerror})") from error
+        for cause, (count, example) in _failures(rows, block, batch).items():
+            before, first = failures.get(cause, (0, example))
+            failures[cause] = (before + count, first)
+        start += len(batch)
+        speed = len(batch) / max(time.perf_counter() - began, 1e-9)
+        size = max(1, int(min(speed * BATCH_SECONDS, size * FASTEST_GROWTH)))
+    return ChunkResult(len(positions), failures)
+
+
+def _failed_rows(block: Block, positions: np.ndarray, failure: str) -> dict[str, pa.Array]:
+    experiment = experiment_named(block.experiment)
+    ids = block.ids(positions, experiment.keys, experiment.version)
+    return failed_cells(experiment, block.cells(positions), ids, WorkerDied(failure))
 
 
 def _rows(block: Block, positions: np.ndarray) -> dict[str, pa.Array]:

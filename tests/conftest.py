@@ -50,7 +50,7 @@ def no_network() -> Iterator[None]:
 @pytest.fixture
 def awkward_path(tmp_path: Path) -> Path:
     """A directory whose name needs quotes everywhere."""
-    folder = tmp_path / "it's a  \"blank\" =,[ö]{x}$ path-雪"
+    folder = tmp_path / 'it\'s a  "blank" =,[ö]{x}$ path-雪'
     folder.mkdir()
     return folder
 
@@ -111,9 +111,7 @@ class Command:
                 handler.close()
             root.handlers[:], root.level = handlers, level
         new_files, new_folders = _contents(self.folder)
-        return Ran(
-            status, out.getvalue(), err.getvalue(), sorted(new_files - files), sorted(new_folders - folders)
-        )
+        return Ran(status, out.getvalue(), err.getvalue(), sorted(new_files - files), sorted(new_folders - folders))
 
     def sweep(self, *arguments: str, into: str | None = None) -> Any:
         """Run a sweep that must succeed; its frame."""
@@ -161,9 +159,7 @@ class Process:
             check=False,
         )
         new_files, new_folders = _contents(self.folder)
-        return Ran(
-            done.returncode, done.stdout, done.stderr, sorted(new_files - files), sorted(new_folders - folders)
-        )
+        return Ran(done.returncode, done.stdout, done.stderr, sorted(new_files - files), sorted(new_folders - folders))
 
 
 @pytest.fixture

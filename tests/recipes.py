@@ -125,3 +125,46 @@ def say(text: str) -> str:
     print(text)
     print(text, file=sys.stderr)
     return text
+
+
+# The default cell of each experiment and its id, frozen: a new key at its default must leave it as it is.
+FROZEN_IDS: dict[str, tuple[dict[str, Any], str]] = {
+    "noop": ({"p": 100, "seed": 0}, "d3596c50f608cc1c1ba3"),
+    "double_descent": (
+        {
+            "p": 100,
+            "seed": 0,
+            "lambda.kind": "fixed",
+            "lambda.value": 0.01,
+            "data.kind": "gaussian",
+            "data.d": 35,
+            "data.sigma": 0.5,
+            "data.sigma_validation": 0.0,
+            "data.sigma_test": 0.0,
+            "data.n_train": 300,
+            "data.n_validation": 60,
+            "data.n_test": 30,
+            "features.activation": "relu",
+            "device.kind": "cpu",
+        },
+        "306af0b1e5dad87fc448",
+    ),
+    "dropout": ({"activation": "ReLU", "q": 0.4, "mode": "train", "seed": 0, "samples": 65536}, "8fc982e83e6e0077a276"),
+    "residual": (
+        {
+            "depth": 20,
+            "width": 32,
+            "input_width": 32,
+            "skip": True,
+            "activation": "tanh",
+            "zeroed_layer": 0,
+            "zeroed": "A",
+            "seed": 0,
+        },
+        "150dbd71ae6b4fc02516",
+    ),
+    "third_party": (
+        {"n": 1, "x": 0.5, "flag": False, "kind": "plain", "sizes": (2, 3), "inner.depth": 2},
+        "3f2c84c8fdcccf4f54e8",
+    ),
+}

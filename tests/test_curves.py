@@ -38,7 +38,7 @@ def test_fixed_and_tuned_stand_side_by_side_over_p_with_the_chosen_lambda_below(
     assert [curve.constant for curve in data.panels[1].curves] == [True, False]
     assert data.panels[1].log
     assert "n\u00a0=\u00a020" in data.caption
-    assert "median of 3 seeds" in data.caption
+    assert "median of 3\u00a0seeds" in data.caption
     assert "quartiles" in data.caption
 
 
@@ -92,7 +92,7 @@ def test_failed_rows_are_left_out_and_told() -> None:
     data = curves(frame)
     assert data.notes == ("2 failed cells left out",)
     assert sum(curve.count.sum() for curve in data.panels[0].curves) == len(frame) - 2
-    assert "2 to 3 seeds" in data.caption
+    assert "2 to 3\u00a0seeds" in data.caption
 
 
 def test_a_cell_in_two_sweeps_counts_once() -> None:
@@ -165,6 +165,12 @@ def test_several_fixed_lambdas_and_tuned_are_named_once_each() -> None:
     assert not data.ordered
 
 
+def test_the_caption_does_not_tell_what_an_axis_tells() -> None:
+    data = curves(ridge_frame(p=[20], n=20, d=4, kinds=["fixed"], lambdas=(0.01, 0.1, 1.0)))
+    assert data.x.key == "lambda.value"
+    assert "λ" not in data.caption
+
+
 def test_starter_data_are_drawn_as_norms() -> None:
     assert curves(ridge_frame(**SMALL, data="starter")).panels[0].metric == "test_norm"
 
@@ -205,7 +211,7 @@ def test_rows_numbered_by_a_metric_have_theory_and_errors() -> None:
     assert eight.theory is not None
     np.testing.assert_allclose(eight.theory, 3.0 ** -np.arange(1, 9))
     np.testing.assert_allclose(four.high - four.centre, 0.1 / 3.0 ** np.arange(1, 5))
-    assert "standard error" in data.caption
+    assert "standard\u00a0error" in data.caption
 
 
 def test_logarithmic_only_where_numbers_span_much() -> None:

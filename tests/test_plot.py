@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from recipes_frames import EXPERIMENTS, fail, layers_frame, ridge_frame
 
+from hw6.curves import curves
 from hw6.errors import NoResults
 from hw6.experiments import registry
 from hw6.plot import figure, main
@@ -36,39 +40,33 @@ def loads(monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame, damaged: tuple[s
 
 
 def test_files_go_beside_the_results_and_are_printed(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(sweep), "--formats", "png,pdf,svg"]) == 0
+    assert main([str(sweep)]) == 0
     expected = [sweep / f"ridge_recipe.{kind}" for kind in ("png", "pdf", "svg")]
     assert capsys.readouterr().out.splitlines() == [str(path) for path in expected]
     assert sorted(sweep.iterdir()) == sorted(expected)
     assert [path.read_bytes()[:4] for path in expected] == [b"\x89PNG", b"%PDF", b"<?xm"]
 
 
-def test_equal_rows_give_equal_files(sweep: Path, tmp_path: Path) -> None:
+def test_equal_rows_give_equal_files_with_text_as_text_and_embedded_fonts(sweep: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        assert main([str(sweep), "--formats", "png,pdf,svg", "--output", str(tmp_path / name)]) == 0
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
-
-
-def test_text_stays_text_and_fonts_are_embedded(sweep: Path) -> None:
-    main([str(sweep), "--formats", "svg,pdf"])
-    svg = (sweep / "ridge_recipe.svg").read_text()
-    assert "λ tuned on validation data" in svg
-    assert "<dc:date>" not in svg
-    pdf = (sweep / "ridge_recipe.pdf").read_bytes()
-    assert b"/Type3" not in pdf
-    assert b"CreationDate" not in pdf
+        assert main([str(sweep), "--output", str(tmp_path / name)]) == 0
+    found = {path.suffix: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    assert found == {path.suffix: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    assert "λ tuned on validation data".encode() in found[".svg"]
+    assert b"<dc:date>" not in found[".svg"]
+    assert b"/Type3" not in found[".pdf"]
+    assert b"CreationDate" not in found[".pdf"]
 
 
 def test_two_sweeps_go_to_the_folder_they_share(sweep: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    assert main([str(sweep), str(tmp_path / "other")]) == 0
+    assert main([str(sweep), str(tmp_path / "other"), "--formats", "png"]) == 0
     assert (tmp_path / "ridge_recipe.png").is_file()
 
 
 def test_each_experiment_has_its_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     loads(monkeypatch, pd.concat([ridge_frame(p=(5, 10), n=20, d=4), layers_frame()], ignore_index=True))
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--formats", "png"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"ridge_recipe.png", "layers_recipe.png"}
 
 
@@ -78,6 +76,7 @@ def test_each_experiment_has_its_figure(monkeypatch: pytest.MonkeyPatch, tmp_pat
         (["--metric", "test_mze"], "metric=test_mze: must be one of"),
         (["--x", "data.d"], "x=data.d: must be a swept key"),
         (["--formats", "jpg"], "formats=jpg: must be one of png, pdf, svg"),
+        (["--formats", "pdf", "--output", "one.png"], "formats=pdf: cannot go with one file, one.png"),
         (["--where", "lambda.kind=tund"], "where=lambda.kind=tund: no row has this value; there are fixed, tuned"),
         (["--where", "lambda"], "where=lambda: must be KEY=VALUE"),
         (["--where", "p=many"], "no row has this value; there are 5, 10, 20, 30"),
@@ -96,7 +95,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
 
 
 def test_a_part_of_the_rows(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(sweep), "--where", "lambda.kind=tuned", "--where", "seed=1", "--metric", "test_mse"]) == 0
+    part = ["--where", "lambda.kind=tuned", "--where", "seed=1", "--metric", "test_mse", "--formats", "png"]
+    assert main([str(sweep), *part]) == 0
     assert capsys.readouterr().out.strip() == str(sweep / "ridge_recipe-test_mse.png")
 
 
@@ -106,17 +106,26 @@ def test_a_folder_that_cannot_be_written(sweep: Path, capsys: pytest.CaptureFixt
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_damaged_shard_gives_status_one_after_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    loads(monkeypatch, ridge_frame(p=(5, 10), n=20, d=4), damaged=("rows-1.parquet",))
-    assert main([str(tmp_path)]) == 1
-    assert (tmp_path / "ridge_recipe.png").is_file()
+def test_one_file_may_be_named(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = sweep / "new" / "figure 1.svg"
+    assert main([str(sweep), "--output", str(wanted)]) == 0
+    assert capsys.readouterr().out == f"{wanted}\n"
+    assert [path for path in sweep.rglob("*") if path.is_file()] == [wanted]
+
+
+def test_one_file_is_not_enough_for_two_experiments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads(monkeypatch, pd.concat([ridge_frame(p=(5, 10), n=20, d=4), layers_frame()], ignore_index=True))
+    assert main([str(tmp_path), "--output", str(tmp_path / "one.png")]) == 2
+    assert "must be a folder" in capsys.readouterr().err
 
 
 def test_failed_cells_are_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     loads(monkeypatch, fail(ridge_frame(p=(5, 10), n=20, d=4), [0]))
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--formats", "png"]) == 0
     assert "1 failed cell left out" in capsys.readouterr().err
 
 
@@ -142,22 +151,49 @@ def test_what_load_refuses_is_shown(
         ridge_frame(p=range(5, 13), n=20, d=4).assign(test_mse=1.0),
         ridge_frame(p=range(5, 13), n=20, d=4, kinds=["path"]).assign(test_mse=0.0),
         layers_frame(),
+        ridge_frame(p=[10], n=20, d=4, seeds=3, kinds=["fixed", "tuned"], lambdas=[0.01, 0.1, 1.0]),
+        ridge_frame(p=(5, 10), n=20, d=4, seeds=3, kinds=["fixed"], lambdas=np.logspace(-3, 2, 6)),
     ],
-    ids=["map", "maps", "level", "categories", "seeds", "constant", "constant map", "theory"],
+    ids=["map", "maps", "level", "categories", "seeds", "constant", "constant map", "theory", "dots", "family"],
 )
 def test_every_kind_of_figure_is_drawn(frame: pd.DataFrame) -> None:
-    picture = figure(frame)._repr_png_()
-    assert picture.startswith(b"\x89PNG")
+    drawn = figure(frame)
+    drawn.draw_without_rendering()  # lays out everything
+    assert all(axes.has_data() for axes in drawn.axes)
 
 
 def test_the_users_own_settings_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import matplotlib
-
     frame = ridge_frame(p=(5, 10, 20), n=20, d=4)
     before = figure(frame)._repr_png_()
     with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9}):
         assert figure(frame)._repr_png_() == before
         assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_drawn_numbers_are_those_of_the_data_to_the_last_bit() -> None:
+    frame = ridge_frame(p=range(5, 40), n=20, d=4, seeds=3)
+    drawn = figure(frame).axes[0].lines
+    for curve in curves(frame).panels[0].curves:
+        found = [line for line in drawn if np.array_equal(line.get_ydata(), curve.centre)]
+        assert len(found) == 1, curve.label
+        assert np.array_equal(found[0].get_xdata(), curve.x)
+
+
+@pytest.mark.parametrize(("count", "ordered"), [(2, False), (3, False), (8, False), (3, True), (6, True)])
+def test_curves_differ_in_luminance_and_in_dashes(count: int, ordered: bool) -> None:
+    frame = ridge_frame(p=range(5, 40), n=20, d=4, kinds=["fixed"])
+    values = np.arange(count) / 10 if ordered else [f"a{i}" for i in range(count)]
+    key = "data.sigma" if ordered else "features.activation"
+    parts = [frame.assign(**{key: value, "cell_id": frame["cell_id"] + str(value)}) for value in values]
+    drawn = figure(pd.concat(parts, ignore_index=True), x="p").legends[0].legend_handles
+    colors = np.array([to_rgb(line.get_color()) for line in drawn])
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    lightness = 116 * np.cbrt(luminance) - 16
+    assert len(drawn) == count
+    assert np.diff(np.sort(lightness)).min() > 40 / count
+    assert lightness.max() < 75  # still seen on white
+    assert len({str(line._unscaled_dash_pattern) for line in drawn}) == count
 
 
 def test_help_names_every_option_and_importing_is_light() -> None:

@@ -36,6 +36,11 @@ def unpriced(cells: Cells) -> np.ndarray:
     return np.broadcast_to(np.float64(0.0), (len(next(iter(cells.values()))),))
 
 
+def one_row(cells: Cells) -> np.ndarray:
+    """An experiment that gives one row a cell."""
+    return np.broadcast_to(np.int64(1), (len(next(iter(cells.values()))),))
+
+
 @dataclass(frozen=True)
 class Panel:
     """One panel of a figure: a column drawn upwards against what was swept.
@@ -130,6 +135,8 @@ class Experiment:
             A chunk is cut between values of the first ones where that is possible.
         refuse: mistakes that take more than one key to see, for a batch of cells.
         price: estimated seconds of one core for each cell of a batch.
+        rows_of: the number of rows of each cell.
+        memory: the bytes that each cell needs while it runs, over those of an idle process.
         measured: the metrics that are measured (times, memory): they may differ from run to run.
         defaults: for an experiment outside this package: its keys with their defaults, as they would stand in
             ``conf/experiment/<name>.yaml`` (a "defaults" entry may list config groups).
@@ -145,6 +152,8 @@ class Experiment:
     order: Sequence[str] = ()
     refuse: Callable[[Cells], list[BadInput]] = no_refusals
     price: Callable[[Cells], np.ndarray] = unpriced
+    rows_of: Callable[[Cells], np.ndarray] = one_row
+    memory: Callable[[Cells], np.ndarray] = unpriced
     measured: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] | None = field(default=None)
     drawing: Callable[[Mapping[str, Sequence[Any]]], Drawing] = plain_drawing

@@ -48,6 +48,6 @@ def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
         marks=(Mark("p", "data.n_train", "$p = n$"),),
         labels=LABELS,
         names=NAMES,
-        caption=("data.n_train", "data.d", "data.sigma"),
+        caption=("data.n_train", "data.d", "data.sigma", "seed"),
         best=(f"validation_{error}", f"test_{error}"),
     )

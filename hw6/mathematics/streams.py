@@ -15,7 +15,18 @@ WEIGHTS = "G"
 TARGET = "b"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SETS = (TRAIN, VALIDATION, TEST)
-ROLES = (WEIGHTS, TARGET, *(f"X_{name}" for name in SETS), *(f"noise_{name}" for name in SETS))
+DROPOUT = ("dropout_z", "dropout_mask")
+RESIDUAL = ("residual_A", "residual_b", "residual_x")
+INITIALIZATION = INITIAL_WEIGHTS, INITIAL_INPUTS = "initialization_A", "initialization_x"
+ROLES = (
+    WEIGHTS,
+    TARGET,
+    *(f"X_{name}" for name in SETS),
+    *(f"noise_{name}" for name in SETS),
+    *DROPOUT,
+    *RESIDUAL,
+    *INITIALIZATION,
+)
 
 
 def generator(seed: int, role: str) -> np.random.Generator:
@@ -31,11 +42,22 @@ def generator(seed: int, role: str) -> np.random.Generator:
     Raises:
         KeyError: the role is not known; two parts of the code must not share a stream by a mistyped name.
     """
+    return np.random.Generator(np.random.PCG64(_sequence(seed, role)))
+
+
+def words(seed: int, role: str) -> np.random.SFC64:
+    """The bit generator of a role that reads its random words directly, keyed like all others (see ``generator``).
+
+    SFC64 gives a 64-bit word in about a nanosecond, less than half the time of PCG64.
+    """
+    return np.random.SFC64(_sequence(seed, role))
+
+
+def _sequence(seed: int, role: str) -> np.random.SeedSequence:
     if role not in ROLES:
         raise KeyError(role)
     digest = hashlib.blake2b(role.encode(), digest_size=16).digest()
-    words = tuple(int(word) for word in np.frombuffer(digest, dtype="<u4"))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=seed, spawn_key=words)))
+    return np.random.SeedSequence(entropy=seed, spawn_key=tuple(int(w) for w in np.frombuffer(digest, dtype="<u4")))
 
 
 def normal(seed: int, role: str, *shape: int) -> np.ndarray:

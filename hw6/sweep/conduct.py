@@ -1,33 +1,30 @@
-"""A sweep from its overrides to its rows: plan, what is missing, chunks, launch, summary."""
+"""A sweep from its plan to its rows: what the directory holds, what is missing, chunks, launch, summary."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hw6.errors import BadInput, FailedCells, Interrupted
-from hw6.sweep import store
+from hw6.errors import FailedCells, Hw6Error, Interrupted
+from hw6.sweep import held, store
+from hw6.sweep.chunks import Work, cut_work, work_to_do, worker_count
 from hw6.sweep.contract import Experiment
-from hw6.sweep.plan import Chunk, Plan, cut, distinct, may_overlap, ranges_text
+from hw6.sweep.lock import locked
+from hw6.sweep.plan import Chunk, Plan, ranges_text
 from hw6.sweep.plan_text import block_to_json
-from hw6.sweep.progress import Report, counted, duration, progress
-from hw6.sweep.provenance import Command, Commit, append, close, describe, now
+from hw6.sweep.price import Estimate, calibrated, estimate, refuse_without_room
+from hw6.sweep.progress import counted, duration, progress, short
+from hw6.sweep.provenance import Command, Commit, append, close, describe, now, versions
 
-WORTH_WORKERS = 4.0  # estimated seconds: below that, starting processes costs more than it saves
 WATCH_EVERY = 1.0  # seconds between looks at the directory, where the launcher tells nothing
-SHORTEST_CHUNK, LONGEST_CHUNK = 1.0, 8.0  # estimated seconds; the longest bounds what an interruption costs
 
 
 @dataclass(frozen=True)
@@ -63,16 +60,42 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How a sweep is run; no part of any cell.
+
+    Attributes:
+        folder: the sweep's directory.
+        claimed: the user named it; otherwise a new one is made, next to it if it is taken.
+        workers: local processes; None lets hw6 choose.
+        retry: which cells with rows run again: "failed", "none" or "all".
+        changed: what becomes of rows of other code or versions: "stop", "keep" or "rerun".
+        fail_fast: stop at the first chunk with a failed cell.
+        dry_run: say what would be run, and run nothing.
+    """
+
+    folder: Path
+    claimed: bool
+    workers: int | None = None
+    retry: str = "failed"
+    changed: str = "stop"
+    fail_fast: bool = False
+    dry_run: bool = False
+
+
+Told = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
 class Launch:
     """How chunks are run: Hydra's launcher behind one function.
 
     Attributes:
-        jobs: (overrides of each job, first job number, sweep directory, workers, report) -> results in order; calls
-            ``report`` with the cells of each chunk as it ends, where the launcher can.
-        processes: whether ``workers`` means anything to it.
+        jobs: (overrides of each job, first job number, sweep directory, workers, told) -> results; ``told`` hears of
+            each result as it comes, where the launcher can, and says whether to go on.
+        own: whether it is hw6's launcher, which can.
     """
 
-    jobs: Callable[[Sequence[Sequence[str]], int, Path, int, Report], Sequence[Any]]
+    jobs: Callable[[Sequence[Sequence[str]], int, Path, int, Told], Sequence[Any]]
     own: bool
 
 
@@ -81,45 +104,45 @@ outcomes: ContextVar[list[Outcome] | None] = ContextVar("outcomes", default=None
 commands: ContextVar[Command | None] = ContextVar("commands", default=None)
 
 
-def conduct(
-    plan: Plan,
-    experiment_named: Callable[[str], Experiment],
-    folder: Path,
-    claimed: bool,
-    workers: int | None,
-    launch: Launch,
-) -> Outcome:
+def conduct(plan: Plan, named: Callable[[str], Experiment], settings: Settings, launch: Launch) -> Outcome | None:
     """Run the cells of a plan that are missing in a sweep directory.
 
     Args:
         plan: the cells.
-        experiment_named: the experiments by name.
-        folder: the sweep directory.
-        claimed: the user named it; otherwise a new one is made, next to it if it is taken.
-        workers: local processes; None lets hw6 choose.
+        named: the experiments by name.
+        settings: where and how.
         launch: how to run chunks.
 
+    Returns:
+        what it came to; None for a dry run.
+
     Raises:
-        BadInput: the directory cannot be used.
+        BadInput: the directory cannot be used, or there is no room.
         FailedCells: some cells failed; everything else is stored.
+        Interrupted, StoreFailed: stopped on the way; what was finished is stored.
     """
-    started, clock = now(), time.perf_counter()
-    with Commit() as commit:
-        done = _done(folder) if claimed else np.empty(0, dtype="S20")
-        missing, total = _missing(plan, experiment_named, done)
-        prices = [experiment_named(b.experiment).price(b.cells(p)) for b, p in zip(plan.blocks, missing, strict=True)]
-        seconds = float(sum(price.sum() for price in prices))
-        count = _workers(workers, seconds, launch.own)
-        chunks = _chunks(plan, missing, prices, seconds, count)
-        folder = _open(folder, claimed)
+    started, clock, folder = now(), time.perf_counter(), settings.folder
+    there = settings.claimed and held.is_sweep(folder)
+    with Commit() as commit, ExitStack() as stack:
+        if there and not settings.dry_run:
+            stack.enter_context(locked(folder))
+        code = held.code_digests(plan, named)
+        work = work_to_do(plan, named, _finished(plan, settings, code) if there else held.NO_IDS)
+        workers = worker_count(settings.workers, work.seconds, launch.own)
+        chunks = cut_work(plan, work, workers)
+        cost = estimate(plan, named, work.missing, (work.total, len(chunks)), work.seconds, workers)
+        if settings.dry_run:
+            _print_dry_run(plan, named, work, cost, folder)
+            return None
+        refuse_without_room(cost, folder)
+        if not there:
+            folder = _open(settings)
+            stack.enter_context(locked(folder))
         command = commands.get() or Command((), ())
-        append(folder, describe(command, [block_to_json(block) for block in plan.blocks], started, commit))
-    try:
-        results = _launch(plan, chunks, folder, count, launch)
-    except KeyboardInterrupt:
-        again = shlex.join([*command.expanded, *([] if claimed else [f"hydra.sweep.dir={short(folder)}"])])
-        raise Interrupted(f"interrupted; finished chunks are stored; to go on: python -m hw6.run {again}") from None
-    outcome = _close(folder, results, total, clock)
+        record = describe(command, [block_to_json(block) for block in plan.blocks], started, commit)
+        append(folder, {**record, "code": code, "cells": work.total, "before": work.total - work.cells})
+        results = _run(plan, chunks, settings, folder, workers, launch)
+        outcome = _close(folder, results, work, clock)
     if (sink := outcomes.get()) is not None:
         sink.append(outcome)
     if outcome.lines:
@@ -127,78 +150,67 @@ def conduct(
     return outcome
 
 
-def _done(folder: Path) -> np.ndarray:
-    """The ids that a directory holds already; refuses a directory that is not a sweep's."""
-    if not folder.exists():
-        return np.empty(0, dtype="S20")
-    if not folder.is_dir():
-        raise BadInput("hydra.sweep.dir", folder, "is not a directory", "choose another directory")
-    if not (folder / store.PROVENANCE).exists() and any(folder.iterdir()):
-        raise BadInput(
-            "hydra.sweep.dir", folder, "holds files that are no hw6 sweep", "choose an empty or a new directory"
-        )
-    ids, damaged = store.finished_ids(folder)
-    for error in damaged:
-        print(f"hw6: {error}", file=sys.stderr)
-    return ids
+def _finished(plan: Plan, settings: Settings, code: Mapping[str, str]) -> Any:
+    """The ids that an existing sweep need not run again."""
+    holds = held.read(settings.folder, set_aside=not settings.dry_run)
+    held.refuse_other(settings.folder, holds, plan)
+    changed = held.changes(holds, code, versions())
+    if changed and settings.changed == "stop" and settings.retry != "all":
+        held.refuse_changed(settings.folder, changed)
+    rerun = settings.retry == "all" or (changed and settings.changed == "rerun")
+    return held.finished(holds, "all" if rerun else settings.retry)
 
 
-def _missing(
-    plan: Plan, experiment_named: Callable[[str], Experiment], done: np.ndarray
-) -> tuple[list[np.ndarray], int]:
-    """For each block the positions without a result, and the number of cells of the plan."""
-    missing, total = [], 0
-    for index, block in enumerate(plan.blocks):
-        experiment = experiment_named(block.experiment)
-        positions = distinct(block, experiment)
-        earlier = [other for other in plan.blocks[:index] if may_overlap(block, other)]
-        if not earlier and not len(done):
-            total += len(positions)
-            missing.append(positions)
-            continue
-        ids = block.ids(positions, experiment.keys, experiment.version)
-        for other in earlier:
-            fresh = ~np.isin(ids, other.ids(np.arange(other.size), experiment.keys, experiment.version))
-            positions, ids = positions[fresh], ids[fresh]
-        total += len(positions)
-        missing.append(positions[~np.isin(ids, done)])
-    return missing, total
-
-
-def _workers(asked: int | None, seconds: float, own: bool) -> int:
-    if asked is not None and own:
-        return asked
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if seconds >= WORTH_WORKERS or not own else 1
-
-
-def _chunks(
-    plan: Plan, missing: Sequence[np.ndarray], prices: Sequence[np.ndarray], seconds: float, workers: int
-) -> list[Chunk]:
-    target = float(np.clip(seconds / (4 * workers), SHORTEST_CHUNK, LONGEST_CHUNK))
-    if workers == 1 and seconds < LONGEST_CHUNK:
-        target = np.inf
-    elif seconds < SHORTEST_CHUNK * workers:  # the user asked for workers: each gets something, even if nothing costs
-        prices = [price if seconds else np.ones(len(price)) for price in prices]
-        target = sum(float(price.sum()) for price in prices) / workers
-    return [
-        Chunk(index, part)
-        for index, (positions, price) in enumerate(zip(missing, prices, strict=True))
-        for part in cut(plan.blocks[index], positions, price, target)
-    ]
-
-
-def _open(folder: Path, claimed: bool) -> Path:
-    if not claimed:
-        return store.claim(folder)
+def _open(settings: Settings) -> Path:
+    if not settings.claimed:
+        return store.claim(settings.folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        settings.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise store.unwritable(folder, error) from error
-    return folder
+        raise store.unwritable(settings.folder, error) from error
+    return settings.folder
 
 
-def _launch(plan: Plan, chunks: Sequence[Chunk], folder: Path, workers: int, launch: Launch) -> list[Any]:
+def _print_dry_run(plan: Plan, named: Callable[[str], Experiment], work: Work, cost: Estimate, folder: Path) -> None:
+    seconds = 0.0
+    for block, positions, price in zip(plan.blocks, work.missing, work.prices, strict=True):
+        if len(positions):
+            seconds += calibrated(named(block.experiment), block.cells(positions), price)
+    workers = worker_count(None, seconds, own=True) if cost.workers == 1 else cost.workers
+    for line in Estimate(**{**vars(cost), "seconds": seconds, "workers": workers}).lines:
+        print(line)
+    print("dry run: nothing was run or written")
+    refuse_without_room(cost, folder)
+
+
+def _run(
+    plan: Plan, chunks: Sequence[Chunk], settings: Settings, folder: Path, workers: int, launch: Launch
+) -> list[Any]:
+    """Launch the chunks; a stop on the way is told in one line with the command that goes on."""
+    again = _again(settings, folder)
+    try:
+        results = _launch(plan, chunks, settings, folder, workers, launch)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; what was finished is stored; to go on: {again}") from None
+    except OSError as error:
+        results = [error]
+    for result in results:
+        if isinstance(result, (OSError, store.StoreFailed)):
+            what = result.strerror or str(result) if isinstance(result, OSError) else str(result)
+            raise store.StoreFailed(f"{folder}: {what}; what was finished is stored; to go on: {again}") from None
+    return results
+
+
+def _again(settings: Settings, folder: Path) -> str:
+    command = commands.get()
+    typed = list(command.expanded) if command is not None else []
+    where = [] if settings.claimed else [f"hydra.sweep.dir={short(folder)}"]
+    return "python -m hw6.run " + shlex.join([*typed, *where])
+
+
+def _launch(
+    plan: Plan, chunks: Sequence[Chunk], settings: Settings, folder: Path, workers: int, launch: Launch
+) -> list[Any]:
     if not chunks:
         return []
     name = store.write_plan([block_to_json(block) for block in plan.blocks], folder)
@@ -213,12 +225,22 @@ def _launch(plan: Plan, chunks: Sequence[Chunk], folder: Path, workers: int, lau
     ]
     sizes = [len(chunk.positions) for chunk in chunks]
     first = store.next_number(folder)
-    with progress(sum(sizes), quiet=quiet.get()) as report, _watching(launch.own, folder, first, sizes, report):
-        return list(launch.jobs(jobs, first, folder, workers, report))
+    with progress(sum(sizes), quiet=quiet.get()) as report:
+
+        def told(result: Any) -> bool:
+            if not isinstance(result, ChunkResult):
+                return not isinstance(result, (OSError, store.StoreFailed))
+            report(result.cells)
+            return not (settings.fail_fast and result.failures)
+
+        with _watching(launch.own, folder, first, sizes, report):
+            return list(launch.jobs(jobs, first, folder, workers, told))
 
 
 @contextmanager
-def _watching(own: bool, folder: Path, first: int, sizes: Sequence[int], report: Report) -> Iterator[None]:
+def _watching(
+    own: bool, folder: Path, first: int, sizes: Sequence[int], report: Callable[[int], Any]
+) -> Iterator[None]:
     """Tell the progress of a launcher that does not tell its own: a chunk is done when its shard is there."""
     if own:
         yield
@@ -240,25 +262,23 @@ def _watching(own: bool, folder: Path, first: int, sizes: Sequence[int], report:
         thread.join()
 
 
-def _close(folder: Path, results: Sequence[Any], total: int, clock: float) -> Outcome:
+def _close(folder: Path, results: Sequence[Any], work: Work, clock: float) -> Outcome:
     done = [result for result in results if isinstance(result, ChunkResult)]
     ran = sum(result.cells for result in done)
     failed = sum(count for result in done for count, _ in result.failures.values())
-    outcome = Outcome(folder, total, ran, failed, tuple(_failures(results)))
-    close(folder, {"cells": total, "ran": ran, "failed": failed})
+    lines = _failures(results)
+    if ran < work.cells:
+        lines.append(f"stopped: {counted(work.cells - ran, 'cell')} not run")
+    outcome = Outcome(folder, work.total, ran, failed, tuple(lines))
+    with suppress(OSError, Hw6Error):  # the rows are stored; that the record of the end is not is no reason to fail
+        close(folder, {"ran": ran, "failed": failed})
     if not quiet.get():
-        before = total - ran if ran < total else 0
+        before = work.total - work.cells
         known = f", {before:,} were done before" if before else ""
         shown = shlex.quote(short(folder))
         print(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - clock)}{known}: {short(folder)}")
         print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
     return outcome
-
-
-def short(folder: Path) -> str:
-    """A path as the user would type it here."""
-    relative = os.path.relpath(folder)
-    return str(folder) if relative.startswith("..") else relative
 
 
 def _failures(results: Sequence[Any]) -> list[str]:

@@ -10,9 +10,10 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hw6.errors import BadInput
+from hw6.schema import RUN_KEYS
 from hw6.sweep.contract import Value
 
-FRAMEWORK_KEYS = frozenset({"experiment", "objective", "workers", "chunk", "hydra"})  # no part of a cell
+FRAMEWORK_KEYS = frozenset({"experiment", "objective", "resume", "chunk", "hydra", *RUN_KEYS})  # no part of a cell
 _NAME = re.compile(r"\$\{([^${}:]+)\}")
 
 

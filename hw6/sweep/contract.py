@@ -34,6 +34,8 @@ class Experiment(Protocol):
     def rows(self, cells: Cells, /) -> Mapping[str, np.ndarray]: ...  # noqa: D102
     def refuse(self, cells: Cells, /) -> list[BadInput]: ...  # noqa: D102
     def price(self, cells: Cells, /) -> np.ndarray: ...  # noqa: D102
+    def rows_of(self, cells: Cells, /) -> np.ndarray: ...  # noqa: D102
+    def memory(self, cells: Cells, /) -> np.ndarray: ...  # noqa: D102
 
 
 Value = Any  # a converted value of a key: int, float, bool, str, a tuple of int, or None

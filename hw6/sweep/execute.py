@@ -47,6 +47,15 @@ def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray) -> dict[str
     """
     with threadpool_limits(limits=1):
         parts = list(_parts(experiment, cells, np.arange(len(ids))))
+    return _columns(experiment, cells, ids, parts)
+
+
+def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: BaseException) -> dict[str, pa.Array]:
+    """The rows of cells that failed without being run here."""
+    return _columns(experiment, cells, ids, [Part(np.array([i]), {}, 0.0, error) for i in range(len(ids))])
+
+
+def _columns(experiment: Experiment, cells: Cells, ids: np.ndarray, parts: Sequence[Part]) -> dict[str, pa.Array]:
     cell = np.concatenate([part.cell for part in parts])
     order = np.argsort(cell, kind="stable")
     metrics = _metrics(experiment, parts, order)

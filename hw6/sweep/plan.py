@@ -26,6 +26,7 @@ from hw6.sweep.contract import Experiment, Value
 
 ID_DIGITS = 20
 MOST_CELLS = 50_000  # in a chunk: bounds the memory of a chunk and the work lost with it
+MOST_RANGES = 2_000  # in a chunk's text: Hydra reads it letter by letter
 
 
 @dataclass(frozen=True)
@@ -254,12 +255,14 @@ def cut(block: Block, positions: np.ndarray, seconds: np.ndarray, target: float)
     cells that differ in inner axes alone share work.
     """
     total = np.cumsum(seconds)
+    ranges = np.cumsum(np.diff(positions, prepend=positions[:1]) != 1)  # the number of the range that a cell is in
     strides = np.cumprod((1, *block.shape[::-1]))[::-1][1:]  # positions for one step of each axis
     start = 0
     while start < len(positions):
         before = total[start - 1] if start else 0.0
         stop = int(np.searchsorted(total, before + target, side="right"))
-        stop = min(max(stop, start + 1), start + MOST_CELLS, len(positions))
+        narrow = int(np.searchsorted(ranges, ranges[start] + MOST_RANGES, side="left"))
+        stop = min(max(stop, start + 1), start + MOST_CELLS, max(narrow, start + 1), len(positions))
         if stop < len(positions):
             stop = _aligned(positions, strides, start, stop)
         yield positions[start:stop]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 FIRST_LINE, LINE_EVERY = 5.0, 30.0  # seconds, where there is no terminal
@@ -63,3 +65,9 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def short(folder: Path) -> str:
+    """A path as the user would type it here."""
+    relative = os.path.relpath(folder)
+    return str(folder) if relative.startswith("..") else relative

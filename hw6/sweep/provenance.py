@@ -51,7 +51,7 @@ class Commit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.stdout is not None and not self._process.stdout.closed:
             self._process.kill()
             self._process.communicate()
 

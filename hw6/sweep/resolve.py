@@ -17,14 +17,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hw6.errors import BadInput, nearest, refuse
-from hw6.schema import Integer, Key
+from hw6.schema import RUN_KEYS, Key
 from hw6.sweep.blocks import make_block, nearest_key
 from hw6.sweep.configs import FRAMEWORK_KEYS, has_key, leaves
 from hw6.sweep.contract import Experiment
 from hw6.sweep.plan import Block, Plan
 from hw6.sweep.settings import Setting, read_settings
-
-MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -179,17 +177,19 @@ def _refuse_added(settings: Sequence[Setting], config: DictConfig) -> None:
 def framework_mistakes(config: DictConfig, experiment: Experiment) -> list[BadInput]:
     """What is wrong with the keys that are hw6's own."""
     mistakes = []
-    objective, workers = config.get("objective"), config.get("workers")
+    objective = config.get("objective")
     if objective != "auto" and objective not in experiment.metrics:
-        allowed = (
-            "must be auto or a metric of " + experiment.name + ": " + (", ".join(experiment.metrics) or "it has none")
-        )
+        listed = ", ".join(experiment.metrics) or "it has none"
+        allowed = f"must be auto or a metric of {experiment.name}: {listed}"
         mistakes.append(BadInput("objective", objective, allowed, nearest(str(objective), experiment.metrics)))
-    if workers != "auto":
+    for name, key in RUN_KEYS.items():
         try:
-            Integer(help="", minimum=1, maximum=MOST_WORKERS).accept(workers)
-        except ValueError:
-            mistakes.append(BadInput("workers", workers, f"must be auto or a whole number from 1 to {MOST_WORKERS}"))
+            key.convert(name, config.get(name))
+        except BadInput as mistake:
+            mistakes.append(mistake)
+    if config.get("resume") is not None:
+        hint = "type resume=FOLDER, or resume=latest, on the command line"
+        mistakes.append(BadInput("resume", config.resume, "cannot stand in a config", hint))
     return mistakes
 
 

@@ -4,6 +4,8 @@
     <sweep>/plan-<digest>.json    the blocks of a plan
     <sweep>/<number>/             one Hydra job: .hydra/, a log and its shard
     <sweep>/<number>/rows-<digest>.parquet
+    <sweep>/damaged/              shards that were found altered, under other names
+    <sweep>/.lock                 who is running the sweep (lock.py)
 
 A shard is complete or absent: it is written under a temporary name, flushed to the disk and renamed. Its name carries
 a digest of its bytes, so that a shard that was cut short or altered is recognised by anyone who reads it, and two
@@ -28,11 +30,19 @@ import pyarrow.parquet as pq
 from hw6.errors import BadInput, Hw6Error
 
 SHARD_PREFIX, SHARD_SUFFIX = "rows-", ".parquet"
-PROVENANCE = "sweep.json"
+PROVENANCE, DAMAGED = "sweep.json", "damaged"
 
 
 class DamagedShard(Hw6Error):
     """A shard whose bytes are not those that were written."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {what}; its rows are left out")
+
+
+class StoreFailed(Hw6Error):
+    """Rows cannot be written: the disk is full, or the directory is gone."""
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
@@ -90,10 +100,10 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         data = path.read_bytes()
         if path.name != f"{SHARD_PREFIX}{digest_of(data)}{SHARD_SUFFIX}":
-            raise DamagedShard(f"{path}: damaged (its content does not match its name); its rows are left out")
+            raise DamagedShard(path, "damaged (its content does not match its name)")
         return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise DamagedShard(f"{path}: cannot be read ({str(error).splitlines()[0]}); its rows are left out") from error
+        raise DamagedShard(path, f"cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def shards(folder: Path) -> Iterator[Path]:
@@ -106,7 +116,7 @@ def shards(folder: Path) -> Iterator[Path]:
         found = sorted(entries, key=lambda entry: str(chunk_order(entry.name)[1]).zfill(20))
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
-            if entry.name != ".hydra":
+            if entry.name not in {".hydra", DAMAGED}:
                 yield from shards(Path(entry.path))
         elif (
             entry.name.startswith(SHARD_PREFIX)
@@ -127,20 +137,36 @@ def next_number(folder: Path) -> int:
     return max(used, default=-1) + 1
 
 
-def finished_ids(folder: Path) -> tuple[np.ndarray, list[DamagedShard]]:
-    """The sorted ids of all cells of a sweep that are done, as bytes, and the shards that could not be read."""
-    found, damaged = [np.empty(0, dtype="S20")], []
+def cell_ids(folder: Path) -> tuple[np.ndarray, np.ndarray, list[DamagedShard]]:
+    """The sorted ids of all cells of a sweep that are done and of those that failed, and the damaged shards."""
+    done, failed, damaged = [np.empty(0, dtype="S20")], [np.empty(0, dtype="S20")], []
     for path in shards(folder):
         try:
             table = read_shard(path, ["cell_id", "status"])
         except DamagedShard as error:
             damaged.append(error)
             continue
-        status = table["status"].combine_chunks()
-        names = status.dictionary.to_pylist()
-        done = np.asarray(status.indices) == names.index("done") if "done" in names else np.zeros(len(status), bool)
-        found.append(text_array(table["cell_id"])[done])
-    return np.unique(np.concatenate(found)), damaged
+        ids, good = text_array(table["cell_id"]), is_done(table)
+        done.append(ids[good])
+        failed.append(ids[~good])
+    return np.unique(np.concatenate(done)), np.unique(np.concatenate(failed)), damaged
+
+
+def is_done(table: pa.Table) -> np.ndarray:
+    """For each row, whether its status is "done"."""
+    status = table["status"].combine_chunks()
+    names = status.dictionary.to_pylist()
+    codes: np.ndarray = np.asarray(status.indices)
+    return codes == (names.index("done") if "done" in names else -1)
+
+
+def set_aside(path: Path, sweep: Path) -> Path:
+    """Move a damaged shard to ``<sweep>/damaged``, where nothing is read, and say where it is now."""
+    folder = sweep / DAMAGED
+    folder.mkdir(exist_ok=True)
+    target = folder / f"{path.parent.name}-{path.name}.{secrets.token_hex(3)}"
+    os.replace(path, target)
+    return target
 
 
 def text_array(column: pa.ChunkedArray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Jobs in local processes.
 
 Each worker is a fresh Python process that reads jobs from its standard input and answers on a pipe. It ends when that
-input ends, so that no worker outlives its parent, however the parent died. Nothing is forked: threads and locks of the
-parent do not matter, and a script without a ``__main__`` guard is not run again in the workers.
+input ends or its parent is gone, so that no worker outlives its parent, however the parent died. Nothing is forked:
+threads and locks of the parent do not matter, and a script without a ``__main__`` guard is not run again in a worker.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 GRACE = 2.0  # seconds between asking a worker to end and killing it
+LOOK_FOR_PARENT = 1.0  # seconds between a worker's looks whether its parent is still there
 
 
 class WorkerDied(RuntimeError):
@@ -34,92 +36,119 @@ class Job:
     arguments: tuple[Any, ...]
 
 
-def run_jobs(job_of: Callable[[int], Job], count: int, workers: int, finished: Callable[[int, Any], None]) -> None:
+Task = tuple[Hashable, Callable[[], Job]]  # a name for the answer, and what makes the job when its turn comes
+
+
+def run_jobs(tasks: Iterable[Task], workers: int, finished: Callable[[Any, Any], Iterable[Task]]) -> None:
     """Run jobs in ``workers`` processes.
 
     Args:
-        job_of: makes the job of an index when its turn comes.
-        count: the number of jobs; started in order.
+        tasks: what to run, started in this order.
         workers: number of processes.
-        finished: called in this thread with the index of each job that ended and its result or exception.
+        finished: called in this thread with the name of each job that ended and its result or exception; returns
+            what is to be run next because of it.
 
     Whatever happens (an exception in ``finished``, Ctrl-C), all workers have ended when this returns.
     """
-    pending: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-    for index in range(count):
-        pending.put(index)
-    processes = [_start() for _ in range(min(workers, count))]
-    stopping = threading.Event()
-    for slot in range(len(processes)):
-        pending.put(None)
-        threading.Thread(target=_feed, args=(processes, slot, stopping, job_of, pending, results), daemon=True).start()
+    pool = _Pool()
+    waiting = 0
+    for task in tasks:
+        pool.pending.put(task)
+        waiting += 1
     try:
-        for _ in range(count):
-            index, result = results.get()
-            finished(index, result)
+        for _ in range(min(workers, waiting)):
+            threading.Thread(target=pool.feed, daemon=True).start()
+        while waiting:
+            name, result = pool.results.get()
+            waiting -= 1
+            for task in finished(name, result):
+                pool.pending.put(task)
+                waiting += 1
     finally:
-        stopping.set()
-        _stop(processes)
+        pool.stop()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    # -c instead of -m: the parent's search path is needed before anything of ours can be imported.
-    code = f"import sys; sys.path[:] = {sys.path!r}; from hw6.sweep.workers import serve; serve()"
-    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@dataclass
+class _Pool:
+    """The queues and the living processes of one ``run_jobs``."""
 
+    pending: queue.SimpleQueue[Task | None] = field(default_factory=queue.SimpleQueue)
+    results: queue.SimpleQueue[tuple[Hashable, Any]] = field(default_factory=queue.SimpleQueue)
+    processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stopping: bool = False
 
-def _feed(
-    processes: list[subprocess.Popen[bytes]],
-    slot: int,
-    stopping: threading.Event,
-    job_of: Callable[[int], Job],
-    pending: queue.SimpleQueue[int | None],
-    results: queue.SimpleQueue[tuple[int, Any]],
-) -> None:
-    """One thread a worker: hand it a job, wait for the answer. A worker that dies is replaced."""
-    while (index := pending.get()) is not None:
-        process = processes[slot]
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            job = pickle.dumps(job_of(index), protocol=pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # composing failed: that job's failure, not the thread's
-            results.put((index, error))
-            continue
-        try:
-            process.stdin.write(job)
-            process.stdin.flush()
-            result = pickle.load(process.stdout)
-        except (OSError, EOFError, pickle.UnpicklingError):
-            status = process.wait()
-            if stopping.is_set():
-                return
-            processes[slot] = _start()
-            results.put((index, WorkerDied(f"a worker process ended with status {status}")))
-            continue
-        results.put((index, result))
+    def feed(self) -> None:
+        """One thread a worker: hand it a job, wait for the answer. A worker that dies is replaced."""
+        process = self._start()
+        while process is not None and (task := self.pending.get()) is not None:
+            name, make = task
+            try:
+                data = pickle.dumps(make(), protocol=pickle.HIGHEST_PROTOCOL)
+            except Exception as error:  # composing failed: that job's failure, not the thread's
+                self.results.put((name, error))
+                continue
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(data)
+                process.stdin.flush()
+                result = pickle.load(process.stdout)
+            except Exception:  # a broken pipe or half an answer, in any form: the worker is of no use any more
+                status = self._discard(process)
+                process = self._start()
+                result = WorkerDied(f"a worker process {_how(status)}")
+            self.results.put((name, result))
 
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        # -c instead of -m: the parent's search path is needed before anything of ours can be imported.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from hw6.sweep.workers import serve; serve({os.getpid()})"
+        with self.lock:
+            if self.stopping:
+                return None
+            process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.processes.add(process)
+            return process
 
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is None:
+    def _discard(self, process: subprocess.Popen[bytes]) -> int:
+        with self.lock:
+            self.processes.discard(process)
+        process.kill()
+        return _close(process)
+
+    def stop(self) -> None:
+        """End all processes and, with them, the threads that wait for them."""
+        with self.lock:
+            self.stopping = True
+            processes = list(self.processes)
+        for _ in processes:
+            self.pending.put(None)
+        for process in processes:
             process.terminate()
-    for process in processes:
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
             process.kill()
-            process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):  # the other end is gone; there is nothing left to flush
-                    stream.close()
+            _close(process)
 
 
-def serve() -> None:
-    """A worker: run jobs from standard input until it ends; what they print goes to standard error."""
+def _how(status: int) -> str:
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+def _close(process: subprocess.Popen[bytes]) -> int:
+    status = process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):  # the other end is gone; there is nothing left to flush
+                stream.close()
+    return status
+
+
+def serve(parent: int) -> None:
+    """A worker of process ``parent``: run jobs from standard input until it ends; what they print goes to stderr."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
@@ -131,10 +160,20 @@ def serve() -> None:
             result = job.function(*job.arguments)
         except Exception as error:  # the parent is told, and decides
             result = error
-        try:
-            data = pickle.dumps(result)
-            pickle.loads(data)
-        except Exception:  # what cannot travel, or not be read at the other end, is told by its text
-            data = pickle.dumps(RuntimeError(f"{type(result).__name__}: {result}"))
-        answers.write(data)
+        answers.write(_packed(result))
         answers.flush()
+
+
+def _packed(result: Any) -> bytes:
+    try:
+        data = pickle.dumps(result)
+        pickle.loads(data)
+    except Exception:  # what cannot travel, or not be read at the other end, is told by its text
+        return pickle.dumps(RuntimeError(f"{type(result).__name__}: {result}"))
+    return data
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_FOR_PARENT)
+    os._exit(1)

@@ -14,7 +14,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from hw6.experiments.registry import experiment_named
-from hw6.sweep.conduct import Launch, Outcome, conduct
+from hw6.schema import RUN_KEYS
+from hw6.sweep.conduct import Launch, Outcome, Settings, conduct
 from hw6.sweep.resolve import Composer, make_plan
 from hydra_plugins.hw6.launcher import Hw6Launcher
 
@@ -28,7 +29,7 @@ def sweep(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
-) -> Outcome:
+) -> Outcome | None:
     """Run a sweep through Hydra's launcher."""
     loader = context.config_loader
     composed: dict[tuple[str, ...], DictConfig] = {}
@@ -50,16 +51,18 @@ def sweep(
     own = str(config.hydra.launcher._target_) == OWN_LAUNCHER
 
     def jobs(
-        overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, report: Callable[[int], None]
+        overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, told: Callable[[Any], bool]
     ) -> list[Any]:
         _set_directory(config, folder)
         launcher = Plugins.instance().instantiate_launcher(context, task_function, config)
         if isinstance(launcher, Hw6Launcher):
-            launcher.workers, launcher.report, launcher.composed = workers, report, composed
+            launcher.workers, launcher.composed = workers, composed
+            launcher.told = lambda returned: told(_result(returned))
         return [_result(returned) for returned in launcher.launch(overrides, initial_job_idx=first)]
 
-    workers = None if config.workers == "auto" else int(config.workers)
-    return conduct(plan, experiment_named, Path(config.hydra.sweep.dir).absolute(), claimed, workers, Launch(jobs, own))
+    run = {name: key.convert(name, config[name]) for name, key in RUN_KEYS.items()}
+    settings = Settings(Path(config.hydra.sweep.dir).absolute(), claimed, **run)
+    return conduct(plan, experiment_named, settings, Launch(jobs, own))
 
 
 def _for_jobs(config: DictConfig, overrides: list[str]) -> DictConfig:

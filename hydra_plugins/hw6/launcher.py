@@ -21,11 +21,11 @@ ConfigStore.instance().store(group="hydra/launcher", name="hw6", node=LauncherCo
 
 
 class Hw6Launcher(Launcher):
-    """Runs jobs here (``workers`` 1) or in processes; tells ``report`` the cells of every chunk that ends."""
+    """Runs jobs here (``workers`` 1) or in processes; ``told`` hears of each that ends and says whether to go on."""
 
     def __init__(self) -> None:
         self.workers = 1
-        self.report: Callable[[int], None] = lambda cells: None
+        self.told: Callable[[JobReturn], bool] = lambda returned: True
         self.composed: dict[tuple[str, ...], DictConfig] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -78,7 +78,7 @@ ONE_MISTAKE: dict[str, tuple[list[str], list[str]]] = {
     "group of another experiment": (["experiment=noop", "lambda=tuned"], ["lambda=tuned: ", "noop", "reads p, seed"]),
     "experiment unknown": (
         ["experiment=dubble_descent"],
-        ["experiment=dubble_descent: ", "double_descent, noop", "did you mean double_descent?"],
+        ["experiment=dubble_descent: ", "double_descent", "noop", "did you mean double_descent?"],
     ),
     "group deleted": (["~lambda"], ["~lambda: ", "cannot be removed", "lambda=..."]),
     "key deleted": (["~p"], ["~p: ", "cannot be removed", "p=..."]),
@@ -98,8 +98,25 @@ ONE_MISTAKE: dict[str, tuple[list[str], list[str]]] = {
     "starter width": (["data=starter", "p=12"], ["p=12: ", "data=starter", "p=11"]),
 }
 SWEEP_FAST = {
-    *("p zero", "p empty", "p list", "seed huge", "empty range", "empty colon", "step zero", "interval", "open bracket"),
-    *("lambda unknown", "lambda null", "lambda zero", "lambda.value nan", "lambda.min above max", "lambda.value of tuned"),
+    *(
+        "p zero",
+        "p empty",
+        "p list",
+        "seed huge",
+        "empty range",
+        "empty colon",
+        "step zero",
+        "interval",
+        "open bracket",
+    ),
+    *(
+        "lambda unknown",
+        "lambda null",
+        "lambda zero",
+        "lambda.value nan",
+        "lambda.min above max",
+        "lambda.value of tuned",
+    ),
     *("no validation data", "device unknown", "key unknown", "key added", "key there already", "group deleted"),
     *("group of another experiment", "experiment unknown", "missing reference", "workers zero", "objective unknown"),
 }

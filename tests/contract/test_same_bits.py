@@ -27,9 +27,7 @@ def test_one_job_a_cell_gives_the_same_rows(command: Command, name: str) -> None
 
 @pytest.mark.parametrize("most", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(SWEEPS))
-def test_any_chunks_give_the_same_rows(
-    command: Command, monkeypatch: pytest.MonkeyPatch, name: str, most: int
-) -> None:
+def test_any_chunks_give_the_same_rows(command: Command, monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
     fused = command.sweep(*SWEEPS[name], into="whole")
     monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", most)
     assert_same_rows(fused, command.sweep(*SWEEPS[name], into="cut"))
@@ -47,7 +45,9 @@ def test_any_order_of_the_axes_gives_the_same_rows(command: Command, name: str) 
 def test_a_cell_alone_gives_its_row_of_the_sweep(command: Command, name: str) -> None:
     whole = command.sweep(*SWEEPS[name])
     last = whole.iloc[[-1]]
-    changed = {"noop": ["p", "seed"], "double_descent": ["p", "lambda.kind"], "third_party": ["n", "flag", "kind"]}[name]
+    changed = {"noop": ["p", "seed"], "double_descent": ["p", "lambda.kind"], "third_party": ["n", "flag", "kind"]}[
+        name
+    ]
     given = [text for text in SWEEPS[name] if text.startswith(("experiment", "data."))]
     typed = [f"{key.removesuffix('.kind')}={str(last[key].iloc[0])}" for key in changed]
     ran = command(*given, *typed, "hydra.run.dir=alone")

@@ -136,7 +136,9 @@ def test_failures_are_rows_and_are_told_by_cause(tmp_path: Path) -> None:
 def test_failed_cells_alone_are_tried_again(tmp_path: Path) -> None:
     with pytest.raises(FailedCells):
         run(third_plan([1, RAISES, 2]), tmp_path / "s")
-    mended = changed(THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0, "letters": cells["n"], "odd": cells["n"] > 0})
+    mended = changed(
+        THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0, "letters": cells["n"], "odd": cells["n"] > 0}
+    )
     plan = third_plan([1, RAISES, 2])
 
     def answer(index: int) -> Any:
@@ -155,7 +157,9 @@ def test_failed_cells_alone_are_tried_again(tmp_path: Path) -> None:
 
 def test_many_failures_of_one_cause_are_one_line(tmp_path: Path) -> None:
     plan = Plan((Block("third_party", (), {**CONSTANTS, "n": RAISES}, (Axis("inner.depth", range(40)),)),))
-    plan = Plan((changed(plan.blocks[0], constants={k: v for k, v in plan.blocks[0].constants.items() if k != "inner.depth"}),))
+    plan = Plan(
+        (changed(plan.blocks[0], constants={k: v for k, v in plan.blocks[0].constants.items() if k != "inner.depth"}),)
+    )
     with pytest.raises(FailedCells) as caught:
         run(plan, tmp_path / "s")
     (line,) = caught.value.args[0].splitlines()

@@ -162,7 +162,9 @@ def test_cells_may_have_several_rows(n: list[int]) -> None:
     wanted = []
     for position, value in enumerate(n):
         layers = [None] if value == 9 else range(value)
-        wanted += [(f"{position:020x}", value, layer, None if layer is None else value + layer / 10) for layer in layers]
+        wanted += [
+            (f"{position:020x}", value, layer, None if layer is None else value + layer / 10) for layer in layers
+        ]
     names = ["cell_id", "n", "layer", "y"]
     found = list(zip(*(table.get(name, [None] * len(table["n"])) for name in names), strict=True))
     assert found == wanted

@@ -108,10 +108,14 @@ def test_a_list_of_ranges_has_all_their_numbers(parts: list[str]) -> None:
 value = st.one_of(
     small.map(str),
     ranges.map(lambda t: f"{t[0]}:{t[1]}:{t[2]}"),
-    st.sampled_from(["tuned", "path", "0.01", "1e-3", "range(1,3)", "choice(1,2)", "[1,2]", "'a,b'", "${p}", "glob(*)"]),
+    st.sampled_from(
+        ["tuned", "path", "0.01", "1e-3", "range(1,3)", "choice(1,2)", "[1,2]", "'a,b'", "${p}", "glob(*)"]
+    ),
     st.text("ab:=,()[]'\"$ ", max_size=8),
 )
-override = st.builds(lambda k, v: f"{k}={v}", st.sampled_from(["p", "lambda", "data.sigma", "+lambda", "hydra.x"]), value)
+override = st.builds(
+    lambda k, v: f"{k}={v}", st.sampled_from(["p", "lambda", "data.sigma", "+lambda", "hydra.x"]), value
+)
 
 
 @given(st.lists(override, max_size=4))
@@ -123,7 +127,9 @@ def test_expanding_twice_changes_nothing(typed: list[str]) -> None:
     assert expand(once) == once
 
 
-@given(st.lists(st.one_of(small.map(str), st.sampled_from(["tuned", "path", "ridgeless", "0.5"])), min_size=1, max_size=5))
+@given(
+    st.lists(st.one_of(small.map(str), st.sampled_from(["tuned", "path", "ridgeless", "0.5"])), min_size=1, max_size=5)
+)
 def test_rules_and_numbers_of_lambda_are_all_there(parts: list[str]) -> None:
     expanded = expand(["lambda=" + ",".join(parts)])
     rules = expanded[0].removeprefix("lambda=").split(",")

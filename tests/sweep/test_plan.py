@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from recipes import THIRD_PARTY, documented_id
+from recipes import FROZEN_IDS, THIRD_PARTY, documented_id
 
 from hw6.errors import Hw6Error
-from hw6.experiments.double_descent import EXPERIMENT as DOUBLE_DESCENT
 from hw6.experiments.noop import EXPERIMENT as NOOP
+from hw6.experiments.registry import EXPERIMENTS, experiment_named
 from hw6.schema import Integer, Key, Real
 from hw6.sweep.plan import (
     MOST_CELLS,
@@ -48,7 +48,9 @@ axis_values = st.one_of(
     st.lists(st.integers(-1000, 1000), min_size=1, max_size=5, unique=True).map(tuple),
     st.lists(st.floats(-1e9, 1e9).map(lambda v: v + 0.0), min_size=1, max_size=4, unique=True).map(tuple),
     st.lists(st.text(max_size=4), min_size=1, max_size=4, unique=True).map(tuple),
-    st.tuples(st.integers(-5, 5), st.integers(1, 4), st.integers(1, 9)).map(lambda t: range(t[0], t[0] + t[1] * t[2], t[2])),
+    st.tuples(st.integers(-5, 5), st.integers(1, 4), st.integers(1, 9)).map(
+        lambda t: range(t[0], t[0] + t[1] * t[2], t[2])
+    ),
     st.lists(st.lists(st.integers(0, 9), max_size=3).map(tuple), min_size=1, max_size=3, unique=True).map(tuple),
     st.just((True, False)),
     st.just((None, 3)),
@@ -128,45 +130,18 @@ def test_a_key_added_later_leaves_old_ids_as_they_are() -> None:
 
 # --- frozen examples ------------------------------------------------------------------------------------------------
 
-DOUBLE_DESCENT_VALUES: dict[str, Any] = {
-    "p": 100,
-    "seed": 0,
-    "lambda.kind": "fixed",
-    "lambda.value": 0.01,
-    "data.kind": "gaussian",
-    "data.d": 35,
-    "data.sigma": 0.5,
-    "data.sigma_validation": 0.0,
-    "data.sigma_test": 0.0,
-    "data.n_train": 300,
-    "data.n_validation": 60,
-    "data.n_test": 30,
-    "features.activation": "relu",
-    "device.kind": "cpu",
-}
-THIRD_PARTY_VALUES = {"n": 1, "x": 0.5, "flag": False, "kind": "plain", "sizes": (2, 3), "inner.depth": 2}
-FROZEN = {
-    "noop": (NOOP, {"p": 100, "seed": 0}, "d3596c50f608cc1c1ba3"),
-    "double_descent": (DOUBLE_DESCENT, DOUBLE_DESCENT_VALUES, "306af0b1e5dad87fc448"),
-    "third_party": (THIRD_PARTY, THIRD_PARTY_VALUES, "3f2c84c8fdcccf4f54e8"),
-}
 
-
-@pytest.mark.parametrize("name", list(FROZEN))
+@pytest.mark.parametrize("name", list(FROZEN_IDS))
 def test_ids_of_released_experiments_never_change(name: str) -> None:
-    experiment, values, literal = FROZEN[name]
-    assert documented_id(experiment.name, experiment.version, values) == literal
-    assert cell_id(experiment.name, experiment.version, values, experiment.keys) == literal
+    values, literal = FROZEN_IDS[name]
+    experiment = THIRD_PARTY if name == "third_party" else experiment_named(name)
+    assert documented_id(name, experiment.version, values) == literal
+    assert cell_id(name, experiment.version, values, experiment.keys) == literal
 
 
 def test_every_experiment_has_a_frozen_id() -> None:
-    from hw6.experiments.registry import EXPERIMENTS
-
-    missing = set(EXPERIMENTS) - set(FROZEN) - set(FROZEN_ELSEWHERE)
-    assert not missing, f"add a frozen id for {missing}"
-
-
-FROZEN_ELSEWHERE: tuple[str, ...] = ()
+    missing = set(EXPERIMENTS) - set(FROZEN_IDS)
+    assert not missing, f"add the id of the default cell of {missing} to FROZEN_IDS"
 
 
 # --- texts of positions ---------------------------------------------------------------------------------------------
@@ -282,7 +257,9 @@ def test_a_block_with_derived_keys_survives_being_written() -> None:
     assert block_from_json(json.loads(json.dumps(block_to_json(block)))) == block
 
 
-@pytest.mark.parametrize("content", [{}, [], None, {"experiment": "e"}, {"experiment": "e", "overrides": [], "axes": 3}])
+@pytest.mark.parametrize(
+    "content", [{}, [], None, {"experiment": "e"}, {"experiment": "e", "overrides": [], "axes": 3}]
+)
 def test_what_is_no_block_is_refused(content: Any) -> None:
     with pytest.raises(Hw6Error):
         block_from_json(content)

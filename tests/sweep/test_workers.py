@@ -6,15 +6,18 @@ import math
 import operator
 import os
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from recipes import raise_two_words, say
 
-from hw6.sweep.workers import Job, WorkerDied, run_jobs
+from hw6.sweep.workers import Job, Task, WorkerDied, run_jobs
 
 PATIENCE = 20.0  # seconds until a test says that something hangs
 
@@ -31,8 +34,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
 
     monkeypatch.setattr("hw6.sweep.workers.subprocess.Popen", recorded)
     yield processes
-    assert processes
     assert all(process.poll() is not None for process in processes), "a worker outlived its sweep"
+    pipes = [pipe for process in processes for pipe in (process.stdin, process.stdout)]
+    assert all(pipe is None or pipe.closed for pipe in pipes), "a pipe was left open"
+
+
+def tasks(jobs: Sequence[Job]) -> list[Task]:
+    return [(index, partial(jobs.__getitem__, index)) for index in range(len(jobs))]
 
 
 def run(jobs: list[Job], workers: int) -> list[Any]:
@@ -40,9 +48,14 @@ def run(jobs: list[Job], workers: int) -> list[Any]:
     results: dict[int, Any] = {}
     problems: list[BaseException] = []
 
+    def keep(index: int, result: Any) -> Sequence[Task]:
+        assert index not in results, "a job was answered twice"
+        results[index] = result
+        return ()
+
     def work() -> None:
         try:
-            run_jobs(jobs.__getitem__, len(jobs), workers, results.__setitem__)
+            run_jobs(tasks(jobs), workers, keep)
         except BaseException as error:
             problems.append(error)
 
@@ -112,13 +125,13 @@ def test_what_jobs_print_does_not_disturb_the_answers(capfd: pytest.CaptureFixtu
 
 @pytest.mark.usefixtures("started")
 def test_an_exception_in_the_parent_ends_all_workers() -> None:
-    def stop(index: int, result: Any) -> None:
+    def stop(index: int, result: Any) -> Sequence[Task]:
         raise KeyboardInterrupt
 
     jobs = [Job(math.sqrt, (1.0,)), Job(time.sleep, (300.0,)), Job(time.sleep, (300.0,))]
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(jobs.__getitem__, len(jobs), 2, stop)
+        run_jobs(tasks(jobs), 2, stop)
     assert time.monotonic() - began < PATIENCE
 
 
@@ -129,3 +142,48 @@ def test_a_worker_sees_the_search_path_of_its_parent(tmp_path: Any, monkeypatch:
     from only_here import double  # type: ignore[import-not-found]
 
     assert run([Job(double, (21,))], 1) == [42]
+
+
+@pytest.mark.usefixtures("started")
+def test_an_answer_may_ask_for_more_work() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def finished(name: str, result: Any) -> Sequence[Task]:
+        seen.append((name, result))
+        return [("second", lambda: Job(math.sqrt, (result,)))] if name == "first" else ()
+
+    run_jobs([("first", lambda: Job(math.sqrt, (81.0,)))], 2, finished)
+    assert seen == [("first", 9.0), ("second", 3.0)]
+
+
+def test_a_worker_ends_with_its_parent(tmp_path: Any) -> None:
+    """Also when the parent is killed in the middle of a long job."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import time\nfrom hw6.sweep.workers import Job, run_jobs\n"
+        "run_jobs([(0, lambda: Job(time.sleep, (300.0,)))], 1, lambda name, result: ())\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    try:
+        children: list[int] = []
+        deadline = time.monotonic() + PATIENCE
+        while not children and time.monotonic() < deadline:
+            time.sleep(0.1)
+            lists = Path(f"/proc/{parent.pid}/task").glob("*/children")  # of each thread
+            children = [int(pid) for path in lists for pid in path.read_text().split()]
+        assert children
+        time.sleep(1.0)  # the worker is at its job by now
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and any(_runs(child) for child in children):
+        time.sleep(0.1)
+    assert not any(_runs(child) for child in children)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,150 @@
+"""What a sweep will cost before anything starts: time, memory, rows and bytes.
+
+Times come from the experiment's own cost model. A dry run also runs a few cells and compares them with the model, which
+takes the speed of this machine into account; an experiment without a model is timed on these cells alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hw6.errors import BadInput
+from hw6.sweep.contract import Cells, Experiment
+from hw6.sweep.plan import Plan
+from hw6.sweep.progress import counted, duration
+
+SAMPLE_SECONDS = 0.4  # what a dry run spends on cells of each experiment
+ID_BYTES, COLUMN_BYTES, FILE_BYTES = 20, 8.5, 12_000  # a row's id, each number in it, a chunk's files beside its rows
+PROCESS_BYTES = 120e6  # a process with everything loaded
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to be run.
+
+    Attributes:
+        cells, done, chunks, rows: how many; ``done`` have their rows already and do not count in what follows.
+        seconds: of one core for all missing cells.
+        workers: processes.
+        memory: bytes, all processes together.
+        disk: bytes of the sweep's files.
+    """
+
+    cells: int
+    done: int
+    chunks: int
+    rows: int
+    seconds: float
+    workers: int
+    memory: float
+    disk: float
+
+    @property
+    def lines(self) -> list[str]:
+        """The estimate for a person."""
+        wall = self.seconds / self.workers
+        return [
+            f"cells    {self.cells:,} ({self.done:,} done, {self.cells - self.done:,} to run)",
+            f"chunks   {self.chunks:,} in {counted(self.workers, 'process').replace('processs', 'processes')}",
+            f"time     about {duration(wall)} ({duration(self.seconds)} of one core)",
+            f"memory   about {self.memory / 1e6:,.0f} MB",
+            f"rows     {self.rows:,}, about {self.disk / 1e6:,.1f} MB on disk",
+        ]
+
+
+def estimate(
+    plan: Plan,
+    named: Callable[[str], Experiment],
+    missing: Sequence[np.ndarray],
+    counts: tuple[int, int],
+    seconds: float,
+    workers: int,
+) -> Estimate:
+    """The estimate for the missing positions of each block.
+
+    Args:
+        plan: the cells.
+        named: the experiments by name.
+        missing: for each block, the positions to run.
+        counts: cells of the plan, chunks.
+        seconds: of one core.
+        workers: processes.
+    """
+    rows, disk, largest = 0, 0.0, 0.0
+    for block, positions in zip(plan.blocks, missing, strict=True):
+        if len(positions):
+            experiment, cells = named(block.experiment), block.cells(positions)
+            number = int(np.sum(experiment.rows_of(cells)))
+            rows += number
+            disk += number * (ID_BYTES + COLUMN_BYTES * (len(experiment.metrics) + len(block.axes) + 1))
+            largest = max(largest, float(np.max(experiment.memory(cells))))
+    cells_to_run = sum(len(positions) for positions in missing)
+    total, chunks = counts
+    memory = PROCESS_BYTES * (workers + (workers > 1)) + workers * largest
+    return Estimate(total, total - cells_to_run, chunks, rows, seconds, workers, memory, disk + chunks * FILE_BYTES)
+
+
+def refuse_without_room(cost: Estimate, folder: Path) -> None:
+    """Refuse a sweep that the disk or the memory cannot hold.
+
+    Raises:
+        BadInput: what it needs, what there is, and what to change.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if cost.disk > free:
+        needs = f"{cost.rows:,} rows need about {cost.disk / 1e6:,.0f} MB of disk, and {free / 1e6:,.0f} MB are free"
+        raise BadInput("hydra.sweep.dir", folder, needs, "sweep fewer cells, or choose another disk")
+    there = available_memory()
+    if cost.memory > there:
+        needs = f"{cost.memory / 1e9:.1f} GB of memory are needed, and {there / 1e9:.1f} GB are available"
+        raise BadInput("workers", cost.workers, needs, "use fewer workers, or smaller cells")
+
+
+def available_memory() -> float:
+    """Bytes that a new process can have without pushing others out."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux: the whole memory is the best that is known
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> float:
+    """Seconds of one core for cells whose modelled prices are ``prices``, corrected by a sample that is run.
+
+    The sample is a stretch of neighbouring cells from the middle, which share work as in the sweep itself.
+    """
+    count = len(prices)
+    total = float(prices.sum())
+    size = count if total <= SAMPLE_SECONDS and total > 0 else min(count, 16)
+    while True:
+        start = (count - size) // 2
+        sample = {key: values[start : start + size] for key, values in cells.items()}
+        measured = _time(experiment, sample)
+        modelled = float(experiment.price(sample).sum())
+        if measured >= SAMPLE_SECONDS / 4 or size == count:
+            break
+        size = min(count, size * 4)
+    return total * measured / modelled if modelled > 0 else measured * count / size
+
+
+def _time(experiment: Experiment, cells: Cells) -> float:
+    with threadpool_limits(limits=1):
+        began = time.perf_counter()
+        with suppress(Exception):  # a cell that fails costs what it costs; running the sweep will tell of it
+            experiment.rows(cells)
+        return time.perf_counter() - began
