@@ -1,4 +1,4 @@
-"""The console command ``hw6``: ``hw6 run``, ``hw6 aggregate``, ``hw6 plot``, and completion for the shell.
+"""The console command ``hw6 run|aggregate|status|plot``, and completion for the shell.
 
 ``eval "$(hw6 -sc install=bash)"`` (zsh, fish) switches completion on; the shell then asks ``hw6 -sc query=bash`` with
 the line in COMP_LINE. Hydra completes overrides; it is shown the line without the word ``run``.
@@ -15,6 +15,7 @@ from importlib import import_module
 COMMANDS = {
     "run": "run one cell, or a sweep with -m",
     "aggregate": "collect the rows of sweeps into one table",
+    "status": "tell what of each sweep is done, running and failed",
     "plot": "draw the figures that fit what was swept",
 }
 COMPLETION = {"-sc", "--shell-completion"}

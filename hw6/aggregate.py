@@ -11,18 +11,23 @@ import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hw6.errors import Hw6Error, NoResults
 from hw6.sweep import store
+from hw6.sweep.compact import compact_below
+from hw6.sweep.progress import short
 from hw6.sweep.provenance import runs
+from hw6.sweep.tables import best_tries, one_type, sweep_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 PathLike = str | os.PathLike[str]
+EXACT = 2**53  # above it, floats skip integers
 READERS = 4  # threads: reading and hashing release the interpreter
 
 
@@ -101,86 +106,33 @@ def _read(paths: Sequence[Path]) -> tuple[list[pa.Table | None], list[str]]:
 
 
 def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataFrame:
+    import pandas as pd
     import pyarrow as pa
 
     read = [(table, path) for table, path in zip(tables, paths, strict=True) if table is not None]
-    kept = _best_tries(read)
-    whole = pa.concat_tables(_one_type(kept), promote_options="permissive").unify_dictionaries()
-    frame: pd.DataFrame = whole.to_pandas(split_blocks=True, self_destruct=True)
+    kept = best_tries(read)
+    whole = pa.concat_tables(one_type(kept), promote_options="permissive").unify_dictionaries()
+    large = [name for name in whole.column_names if _is_large(whole[name])]
+    frame: pd.DataFrame = whole.drop_columns(large).to_pandas(split_blocks=True)
+    for name in large:  # as floats, which pandas takes for integers with gaps, they would lose digits
+        frame[name] = whole[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     order = _column_order(list(frame.columns))
     return frame[order] if order != list(frame.columns) else frame
 
 
-def _one_type(tables: Sequence[pa.Table]) -> list[pa.Table]:
-    """Tables in which a column that is a number here and text there (keys of two experiments) is text everywhere."""
+def _is_large(column: pa.ChunkedArray) -> bool:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    kinds: dict[str, set[str]] = {}
-    for table in tables:
-        for field in table.schema:
-            number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-            kinds.setdefault(field.name, set()).add("number" if number else str(field.type))
-    clashing = {name for name, found in kinds.items() if len(found) > 1}
-    result = []
-    for table in tables:
-        for name in clashing & set(table.column_names):
-            index = table.column_names.index(name)
-            table = table.set_column(index, name, table[name].cast(pa.string()).dictionary_encode())
-        result.append(table)
-    return result
+    if not pa.types.is_integer(column.type) or not column.null_count:
+        return False
+    largest = pc.min_max(column).as_py()
+    return max(abs(largest["min"] or 0), abs(largest["max"] or 0)) > EXACT
 
 
 def _column_order(columns: Sequence[str]) -> list[str]:
     first = ["cell_id", "experiment", "status", "error_type", "error_message", "seconds"]
     return [name for name in first if name in columns] + [name for name in columns if name not in first]
-
-
-def _best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
-    """Drop, within each sweep, the rows of tries of a cell that a later or successful one replaces."""
-    import numpy as np
-    import pyarrow as pa
-
-    sweeps: dict[Path, list[int]] = {}
-    for index, (_, path) in enumerate(read):
-        sweeps.setdefault(_sweep_of(path), []).append(index)
-    tables = [table for table, _ in read]
-    for members in sweeps.values():
-        if len(members) == 1:
-            continue
-        ids = np.concatenate([store.text_array(tables[index]["cell_id"]) for index in members])
-        lengths = [len(tables[index]) for index in members]
-        shard = np.repeat(np.arange(len(members)), lengths)
-        done = np.concatenate([store.is_done(tables[index]) for index in members])
-        keep = _keep(ids, shard, done)
-        if keep.all():
-            continue
-        for index, part in zip(members, np.split(keep, np.cumsum(lengths)[:-1]), strict=True):
-            tables[index] = tables[index].filter(pa.array(part))
-    return tables
-
-
-def _keep(ids: Any, shard: Any, done: Any) -> Any:
-    """For each row, whether its shard is the best try of its cell: successful before failed, then the latest."""
-    import numpy as np
-
-    words = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)
-    padded = np.zeros((len(ids), 24), dtype=np.uint8)
-    padded[:, : words.shape[1]] = words
-    a, b, c = padded.view(np.uint64).T
-    key = a * np.uint64(0x9E3779B97F4A7C15) ^ b * np.uint64(0xC2B2AE3D27D4EB4F) ^ c * np.uint64(0x165667B19E3779F9)
-    _, cell = np.unique(key, return_inverse=True)
-    score = shard + done * (shard.max() + 1)
-    best = np.full(cell.max() + 1, -1)
-    np.maximum.at(best, cell, score)
-    return score == best[cell]
-
-
-def _sweep_of(shard: Path) -> Path:
-    """The sweep that a shard belongs to: the nearest directory with a record, or the shard's own."""
-    for folder in (shard.parent, shard.parent.parent):
-        if (folder / store.PROVENANCE).exists():
-            return folder
-    return shard.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,15 +144,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Collect the rows of one or more sweeps into one table (Parquet and CSV) and summarise it.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a sweep, several, or a whole folder such as outputs")
+    parser.add_argument("--compact", action="store_true", help="first join the shards of each sweep into few files")
     parser.add_argument("-o", "--output", metavar="NAME", help="where to write NAME.parquet and NAME.csv "
                         "(default: table, in the sweep's or the common folder)")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
+        if options.compact:
+            for path in options.paths:
+                for line in compact_below(Path(path)):
+                    print(line)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             frame = load(options.paths)
         for warning in caught:
             print(f"hw6: {warning.message}", file=sys.stderr)
+        _set_aside([Path(path) for path in frame.attrs["damaged"]])
         _write(frame, options)
     except Hw6Error as error:
         for line in error.lines:
@@ -209,17 +167,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if frame.attrs["damaged"] else 0
 
 
+def _set_aside(damaged: Sequence[Path]) -> None:
+    """Move damaged shards of sweeps out of the way, so that their cells can run again."""
+    for path in damaged:
+        sweep = sweep_of(path)
+        if (sweep / store.PROVENANCE).exists():
+            with suppress(OSError):  # a folder that can only be read stays as it is
+                where = store.set_aside(path, sweep)
+                again = f"its cells run again with python -m hw6.run resume={short(sweep)}"
+                print(f"hw6: {path.name}: set aside as {where}; {again}", file=sys.stderr)
+
+
 def _write(frame: pd.DataFrame, options: Any) -> None:
     from hw6.summary import summarise
 
     for line in summarise(frame):
         print(line)
-    name = Path(options.output).with_suffix("") if options.output else _common(options.paths) / "table"
+    given = options.output.removesuffix(".parquet").removesuffix(".csv") if options.output else ""
+    name = Path(given) if given else _common(options.paths) / "table"
     try:
         name.parent.mkdir(parents=True, exist_ok=True)
         for path, data in (
-            (name.with_suffix(".parquet"), frame.drop(columns=[]).to_parquet(index=False)),
-            (name.with_suffix(".csv"), frame.to_csv(index=False).encode()),
+            (Path(f"{name}.parquet"), frame.to_parquet(index=False)),
+            (Path(f"{name}.csv"), frame.to_csv(index=False).encode()),
         ):
             assert isinstance(data, bytes)
             store.write_atomically(path, data)

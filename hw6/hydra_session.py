@@ -71,7 +71,7 @@ class Session:
         application = GlobalHydra.instance().hydra
         assert application is not None
         if not self.many:
-            application.run(self.name, task, [*self.own, *self.task])
+            application.run(self.name, task, [*self.own, *self.task, f"hydra.mode={RunMode.RUN.name}"])
             return
         texts = [self._sweepable(text) for text in self.task]
         application.multirun(self.name, task, [*self.own, *texts, f"hydra.mode={RunMode.MULTIRUN.name}"])

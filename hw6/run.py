@@ -24,10 +24,19 @@ if TYPE_CHECKING:
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = ("-m", "--multirun")
-SHOWS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help")  # flags that show something and run nothing
+SHOWS = (
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--version",
+)  # flags that show something and run nothing
 COMPLETION = ("--shell-completion", "-sc")
 NAME = ("--config-name", "-cn")
-OTHERS = ("--run", "-r", "--resolve", "--package", "-p", "--version", "--experimental-rerun")
+OTHERS = ("--run", "-r", "--resolve", "--package", "-p")
 FOLDERS = ("--config-path", "-cp", "--config-dir", "-cd")  # then named configs may stand elsewhere
 
 
@@ -87,6 +96,10 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
     if line.has(*SHOWS, *COMPLETION):
         _show(line, name)
         return None
+    if any(text.lower() == "dry_run=true" for text in line.overrides):  # priced as a sweep, however it would be run
+        flags = [flag for flag in line.flags if flag not in ("--run", "-r", *MULTIRUN)]
+        own = [text for text in line.overrides if not text.startswith("hydra/sweeper=")]
+        line = CommandLine((*flags, "-m"), tuple(own))
     if name in folders.sweep_names() and not line.has(*MULTIRUN, "--run", "-r"):
         line = CommandLine((*line.flags, "-m"), line.overrides)
     return _run_or_sweep(line, name, typed, silent)
@@ -144,6 +157,8 @@ def _show(line: CommandLine, name: str) -> None:
 
 def _check_flags(line: CommandLine) -> None:
     known = (*MULTIRUN, *SHOWS, *COMPLETION, *NAME, *FOLDERS, *OTHERS)
+    if line.has("--resolve", "--package", "-p") and not line.has(*SHOWS):
+        raise BadInput("--resolve or --package", None, "goes with --cfg job")
     for flag in line.flags:
         head = flag.partition("=")[0]
         if head.startswith("-") and head not in known:

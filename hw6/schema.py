@@ -76,6 +76,20 @@ class Integer(Key):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptionalInteger(Integer):
+    """A whole number in [minimum, maximum], or null."""
+
+    @property
+    def allowed(self) -> str:
+        """What may stand here, in words."""
+        return f"{super().allowed}, or null"
+
+    def accept(self, value: object) -> int | None:  # type: ignore[override]
+        """The value as int, or None; ValueError if it is not allowed."""
+        return None if value is None else super().accept(value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Real(Key):
     """A finite number: at least ``minimum`` or, with ``open_below``, above it; at most ``maximum`` (or below it)."""
 

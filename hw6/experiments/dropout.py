@@ -25,7 +25,7 @@ ACTIVATIONS = (
     *("Softsign", "Tanh", "Tanhshrink", "Threshold"),
 )
 FEWEST_DROPPED = 32  # as in hw6.mathematics.dropout
-BYTES_A_SAMPLE = 150.0  # measured
+BYTES_A_SAMPLE = 180.0  # measured
 
 KEYS: dict[str, Key] = {
     "activation": Choice(help="the activation s: a class of torch.nn with its default arguments", choices=ACTIVATIONS),

@@ -12,6 +12,7 @@ ENTRY_POINTS = "hw6.experiments"  # the group in which another package announces
 EXPERIMENTS: dict[str, str] = {
     "noop": "hw6.experiments.noop:EXPERIMENT",
     "double_descent": "hw6.experiments.double_descent:EXPERIMENT",
+    "initialization": "hw6.experiments.initialization:EXPERIMENT",
     "dropout": "hw6.experiments.dropout:EXPERIMENT",
     "residual": "hw6.experiments.residual:EXPERIMENT",
 }

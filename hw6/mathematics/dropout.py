@@ -196,10 +196,12 @@ def _both(s: nn.Module, z: torch.Tensor, m: torch.Tensor, seed: int) -> tuple[to
 
 
 def in_eps(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
-    """Differences relative to the larger of two values, in units of 2^-52; 0 where both are equal."""
-    apart = (one - two).abs()
-    larger = torch.maximum(one.abs(), two.abs())
-    return torch.where(apart > 0.0, apart / larger / EPS, 0.0)
+    """Differences relative to the larger of two values, in units of 2^-52.
+
+    Below 2^-1022 the spacing of float64 shrinks no further, so that this is the smallest value counted.
+    """
+    larger = torch.maximum(one.abs(), two.abs()).clamp(min=2.0**-1022)
+    return (one - two).abs() / larger / EPS
 
 
 def scale(q: float) -> float:

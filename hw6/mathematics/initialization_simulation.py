@@ -23,7 +23,7 @@ from hw6.mathematics import streams
 from hw6.mathematics.initialization import INITS, Moments, Network, moments
 from hw6.mathematics.pointwise import ACTIVATIONS
 
-BATCH_BYTES = 4 << 20  # of weights in a batch: fast cache for the products that follow the draw
+BATCH_BYTES = 8 << 20  # of weights in a batch: products follow the draw while they are in the last cache
 MOST_IN_BATCH = 4096
 EDGE, BINS = 5.0, 40  # the histogram of y_L: equal bins on +-EDGE standard deviations, the outer ones open
 WORD = np.float32(2.0**-31)
@@ -85,9 +85,9 @@ def numbers_drawn(network: Network) -> int:
     return count + count % 2
 
 
-def networks_in_batch(network: Network) -> int:
-    """How many networks are simulated at once: a function of the network's shape alone."""
-    return max(1, min(MOST_IN_BATCH, BATCH_BYTES // (4 * numbers_drawn(network))))
+def networks_in_batch(drawn: int) -> int:
+    """How many networks that draw so many numbers each are simulated at once."""
+    return max(1, min(MOST_IN_BATCH, BATCH_BYTES // (4 * drawn)))
 
 
 def simulate(network: Network, networks: int, seed: int, theory: Moments | None = None) -> Simulated:
@@ -101,7 +101,7 @@ def simulate(network: Network, networks: int, seed: int, theory: Moments | None 
     """
     theory = moments(network) if theory is None else theory
     layout = _lay_out(network, theory)
-    size = networks_in_batch(network)
+    size = networks_in_batch(numbers_drawn(network))
     source = _Source(network, layout, seed, min(size, networks))
     depth = network.depth
     sums = np.zeros((6, depth))  # mean, its square; mean square, its square; of y: mean, mean square

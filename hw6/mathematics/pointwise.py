@@ -47,12 +47,12 @@ def sigmoid(h: np.ndarray) -> np.ndarray:
 
 def _sigmoid_slope(h: np.ndarray) -> np.ndarray:
     s = sigmoid(h)
-    return s * (1 - s)
+    return np.asarray(s * (1 - s))
 
 
 def _tanh_slope(h: np.ndarray) -> np.ndarray:
     t = np.tanh(h)
-    return (1 - t) * (1 + t)
+    return np.asarray((1 - t) * (1 + t))
 
 
 def _elu(h: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def _elu(h: np.ndarray) -> np.ndarray:
 
 
 def _elu_slope(h: np.ndarray) -> np.ndarray:
-    return np.exp(np.minimum(h, 0))
+    return np.asarray(np.exp(np.minimum(h, 0)))
 
 
 def _softplus(h: np.ndarray) -> np.ndarray:
@@ -68,12 +68,12 @@ def _softplus(h: np.ndarray) -> np.ndarray:
 
 
 def _silu(h: np.ndarray) -> np.ndarray:
-    return h * sigmoid(h)
+    return np.asarray(h * sigmoid(h))
 
 
 def _silu_slope(h: np.ndarray) -> np.ndarray:
     s = sigmoid(h)
-    return s * (1 + h * (1 - s))
+    return np.asarray(s * (1 + h * (1 - s)))
 
 
 ACTIVATIONS: dict[str, Activation] = {

@@ -25,7 +25,7 @@ _FUNCTION = re.compile(r"(range|interval|choice|shuffle|sort)\((.*)\)", re.DOTAL
 ENGINES = {"local": "hw6", "joblib": "joblib"}
 _FLAGS_WITH_VALUE = {
     *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--package", "-p"),
-    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+    *("--cfg", "-c", "--info", "-i"),
 }
 
 

@@ -156,8 +156,11 @@ def is_done(table: pa.Table) -> np.ndarray:
     """For each row, whether its status is "done"."""
     status = table["status"].combine_chunks()
     names = status.dictionary.to_pylist()
-    codes: np.ndarray = np.asarray(status.indices)
-    return codes == (names.index("done") if "done" in names else -1)
+    codes = status.indices  # read from its buffer: NumPy's own way to ask an Arrow array for its values loads pandas
+    width = np.dtype(f"i{codes.type.bit_width // 8}")
+    values = np.frombuffer(codes.buffers()[1], dtype=width)[codes.offset : codes.offset + len(codes)]
+    done: np.ndarray = values == (names.index("done") if "done" in names else -1)
+    return done
 
 
 def set_aside(path: Path, sweep: Path) -> Path:

@@ -1,0 +1,213 @@
+"""Initialization: how large signals and gradients of a fresh multi-layer perceptron are, layer by layer.
+
+    h_l = A_l y_{l-1} + b_l,   y_l = s(h_l) for l < L,   y_L = h_L,   y_0 = x,   n_L = 1
+
+A cell is one law of networks: shape, initialization, activation, law of the inputs. It has a row for each layer, with
+averages over simulated networks beside what theory says. ``mean`` and ``variance`` are those of h_l, the output of the
+linear layer: y_L for the last layer, and y_l for every layer if the activation is the identity. ``y_mean`` and
+``y_second_moment`` are those of y_l.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hw6.errors import BadInput
+from hw6.experiments.base import Cells, Columns, Experiment
+from hw6.experiments.initialization_drawing import drawing
+from hw6.mathematics.initialization import INITS, INPUT_KURTOSIS, Moments, Network, moments
+from hw6.mathematics.initialization_simulation import Simulated, networks_in_batch, numbers_drawn, simulate
+from hw6.mathematics.pointwise import ACTIVATIONS
+from hw6.schema import Choice, Integer, Integers, Key, OptionalInteger
+
+DEPTH, WIDTH = 10, 64  # where neither these keys nor ``widths`` say otherwise
+
+METRICS = {
+    "depth": "number of layers L",
+    "width": "width of every hidden layer (missing where widths is given)",
+    "input_width": "number of inputs n_0",
+    "layer": "number of the layer, 1 ... L",
+    "mean": "mean of the layer's linear output h_l (y_L for the last layer); 0 in theory",
+    "mean_se": "standard error of mean",
+    "variance": "variance of h_l about its mean of 0",
+    "variance_theory": "the same by theory (see theory)",
+    "variance_se": "standard error of variance: by the exact fourth moment, or from the networks' spread (mean-field)",
+    "z": "(variance - variance_theory) / variance_se; missing where the variance does not vary",
+    "theory": "exact or mean-field: what variance_theory is",
+    "y_mean": "mean of y_l, behind the activation",
+    "y_second_moment": "mean square of y_l",
+    "y_second_moment_theory": "the same by theory: exact for identity, relu and leaky_relu, else mean-field",
+    "gradient_variance": "variance of an entry of dy_L/dy_l",
+    "gradient_variance_theory": "the same by theory (see gradient_theory)",
+    "gradient_variance_se": "standard error of gradient_variance, from the networks' spread",
+    "gradient_theory": "exact or mean-field: what gradient_variance_theory is",
+    "histogram": "last layer: counts of y_L in 40 bins on +-5 theoretical standard deviations, the outer ones open",
+}
+
+KEYS: dict[str, Key] = {
+    "depth": OptionalInteger(help="number of layers L; null: 10, or as many as widths has", minimum=1),
+    "width": OptionalInteger(help="width of every hidden layer; null: 64", minimum=1),
+    "input_width": OptionalInteger(help="number of inputs n_0; null: as width", minimum=1),
+    "widths": Integers(help="[n_0,...,n_{L-1}] instead of the three above, or null", minimum=1, optional=True),
+    "networks": Integer(help="how many independent networks are simulated", minimum=1),
+    "init": Choice(help="how weights and biases are drawn", choices=tuple(INITS)),
+    "activation": Choice(help="s in y_l = s(h_l) of the hidden layers", choices=tuple(ACTIVATIONS)),
+    "input_law": Choice(help="law of the inputs' entries, mean 0 and variance 1", choices=tuple(INPUT_KURTOSIS)),
+    "seed": Integer(help="seed of the networks and inputs"),
+}
+ORDER = ("init", "activation", "input_law", "seed", "widths", "input_width", "width", "depth", "networks")
+# Seconds of one core for a drawn number (with the two products it enters), and for the calls of a layer of a batch.
+SECONDS = {"uniform": 2.5e-9, "normal": 1.3e-8, "orthogonal": 4e-8}
+CALLS = 1.2e-4
+
+
+def rows(cells: Cells) -> Columns:
+    """The rows of a batch: a row for each layer of each cell."""
+    parts = [_cell_rows(cell) for cell in _each(cells)]
+    columns: dict[str, np.ndarray] = {
+        name: np.ma.concatenate([part[name] for part in parts])
+        for name in METRICS
+        if not all(np.ma.getmaskarray(part[name]).all() for part in parts)
+    }
+    columns["cell"] = np.repeat(np.arange(len(parts)), [len(part["layer"]) for part in parts])
+    return columns
+
+
+def _each(cells: Cells) -> Iterator[dict[str, Any]]:
+    """Each cell of a batch as a dictionary of Python values."""
+    listed = {key: values.tolist() for key, values in cells.items()}
+    for values in zip(*listed.values(), strict=True):
+        yield dict(zip(listed, values, strict=True))
+
+
+def _cell_rows(cell: dict[str, Any]) -> dict[str, np.ndarray]:
+    network = network_of(cell)
+    with np.errstate(all="ignore"):  # a signal that overflows gives rows that are not finite, and so a failed cell
+        theory = moments(network)
+        simulated = simulate(network, cell["networks"], cell["seed"], theory)
+        return _columns(cell, network, theory, simulated)
+
+
+def network_of(cell: dict[str, Any]) -> Network:
+    """The law of networks that a cell asks for."""
+    widths = cell["widths"] or (_input_width(cell), *[cell["width"] or WIDTH] * ((cell["depth"] or DEPTH) - 1))
+    return Network((*widths, 1), cell["init"], cell["activation"], cell["input_law"])
+
+
+def _input_width(cell: dict[str, Any]) -> int:
+    return int(cell["input_width"] or cell["width"] or WIDTH)
+
+
+def _columns(cell: dict[str, Any], network: Network, theory: Moments, found: Simulated) -> dict[str, np.ndarray]:
+    """The metrics of one cell, (L,) each, masked where a row has none."""
+    depth, networks = network.depth, cell["networks"]
+    n = np.array(network.widths[1:], dtype=np.float64)
+    alone = np.full(depth, networks == 1)  # one network has no spread
+    relative = np.sqrt(theory.spread(network.widths) / networks)
+    empirical = found.square_se / theory.variance
+    relative = np.where(theory.exact, relative, empirical)
+    mean_se = np.where(theory.exact, np.sqrt(theory.variance / n / networks), found.mean_se)
+    unknown = ~theory.exact & alone
+    steady = unknown | (relative == 0.0)
+    z = found.relative / np.where(steady, 1.0, relative)
+    counts = np.empty(depth, dtype=object)
+    counts[-1] = tuple(found.histogram.tolist())
+    not_last = np.arange(depth) < depth - 1
+    return {
+        "depth": np.full(depth, depth),
+        "width": np.ma.masked_array(np.full(depth, cell["width"] or WIDTH), np.full(depth, cell["widths"] is not None)),
+        "input_width": np.full(depth, network.widths[0]),
+        "layer": np.arange(1, depth + 1),
+        "mean": found.mean,
+        "mean_se": np.ma.masked_array(mean_se, unknown),
+        "variance": found.square,
+        "variance_theory": theory.variance,
+        "variance_se": np.ma.masked_array(relative * theory.variance, unknown),
+        "z": np.ma.masked_array(z, steady),
+        "theory": _names(theory.exact),
+        "y_mean": found.y_mean,
+        "y_second_moment": found.y_square,
+        "y_second_moment_theory": theory.second_moment,
+        "gradient_variance": found.gradient[1:],
+        "gradient_variance_theory": theory.gradient[1:],
+        "gradient_variance_se": np.ma.masked_array(found.gradient_se[1:], alone),
+        "gradient_theory": _names(theory.gradient_exact[1:]),
+        "histogram": np.ma.masked_array(counts, not_last),
+    }
+
+
+def _names(exact: np.ndarray) -> np.ndarray:
+    return np.array(["exact" if one else "mean-field" for one in exact.tolist()], dtype=object)
+
+
+def refuse(cells: Cells) -> list[BadInput]:
+    """The combinations that cannot be run, a mistake for each key."""
+    mistakes: dict[str, BadInput] = {}
+    for cell in _each(cells):
+        for mistake in (*_given_twice(cell), *_memory(cell)):
+            mistakes.setdefault(mistake.key, mistake)
+    return list(mistakes.values())
+
+
+def _given_twice(cell: dict[str, Any]) -> Iterator[BadInput]:
+    widths = cell["widths"]
+    if widths is None:
+        return
+    shown = "widths=[" + ",".join(map(str, widths)) + "]"
+    for key in ("width", "input_width"):
+        if cell[key] is not None:
+            yield BadInput(key, cell[key], f"{shown} gives every width already", "give one of the two")
+    if cell["depth"] not in {None, len(widths)}:
+        yield BadInput("depth", cell["depth"], f"{shown} has {len(widths)} layers", "leave depth out")
+
+
+def _memory(cell: dict[str, Any]) -> Iterator[BadInput]:
+    """Networks of which this machine cannot hold even one."""
+    depth, width, drawn = _size(cell)
+    needed = 12 * drawn + 2000 * depth + 100 * width  # drawn words, float32 weights, a layer's workspace; layers' arrays
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        key = "widths" if cell["widths"] else "depth" if depth > width else "width"
+        value = cell["widths"] or {"depth": depth, "width": width}[key]
+        allowed = f"one network needs about {needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB"
+        yield BadInput(key, value, allowed, "take smaller widths or fewer layers")
+
+
+def _size(cell: dict[str, Any]) -> tuple[int, int, int]:
+    """Depth, largest width, and how many numbers a network draws; in O(1) unless widths are listed."""
+    if cell["widths"]:
+        return len(cell["widths"]), max(cell["widths"]), numbers_drawn(network_of(cell))
+    depth, width, inputs = cell["depth"] or DEPTH, cell["width"] or WIDTH, _input_width(cell)
+    weights = inputs if depth == 1 else inputs * width + (depth - 2) * width * width + width
+    return depth, max(width, inputs), weights + ((depth - 1) * width + 1 if INITS[cell["init"]].has_bias else 0)
+
+
+def price(cells: Cells) -> np.ndarray:
+    """Estimated seconds of one core for each cell."""
+    return np.array([_seconds(cell) for cell in _each(cells)])
+
+
+def _seconds(cell: dict[str, Any]) -> float:
+    depth, width, drawn = _size(cell)
+    networks, law = cell["networks"], INITS[cell["init"]].law
+    batch = networks_in_batch(drawn)
+    each = drawn * SECONDS[law] * (1 + width / 200 if law == "orthogonal" else 1) + depth * width * 4e-8 + depth * 5e-7
+    return 2e-4 + max(networks, min(batch, 16)) * each + -(-networks // batch) * depth * CALLS
+
+
+EXPERIMENT = Experiment(
+    name="initialization",
+    version=1,
+    keys=KEYS,
+    metrics=METRICS,
+    rows=rows,
+    objective="variance",
+    order=ORDER,
+    refuse=refuse,
+    price=price,
+    drawing=drawing,
+)

@@ -1,0 +1,130 @@
+"""The command ``python -m hw6.status``: what of each sweep is done, running, failed; usable while it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hw6.errors import Hw6Error, NoResults
+from hw6.sweep import store
+from hw6.sweep.lock import Owner, owner
+from hw6.sweep.progress import counted, duration, short
+from hw6.sweep.provenance import runs
+
+WATCH_EVERY = 2.0  # seconds between looks with --watch
+
+
+@dataclass(frozen=True)
+class Status:
+    """A sweep at one moment.
+
+    Attributes:
+        folder: its directory.
+        cells: the cells of its last plan; None where the record does not say.
+        done, failed: cells with rows.
+        damaged: shards that cannot be read.
+        owner: who runs it now, or None.
+        speed: cells a second since the running command began; 0 where nothing runs.
+        ended: when its last run ended, or None.
+    """
+
+    folder: Path
+    cells: int | None
+    done: int
+    failed: int
+    damaged: int
+    owner: Owner | None
+    speed: float
+    ended: str | None
+
+    @property
+    def left(self) -> int:
+        """Cells without a row."""
+        return max((self.cells or 0) - self.done - self.failed, 0)
+
+    @property
+    def lines(self) -> list[str]:
+        """The status for a person."""
+        of = f" of {self.cells:,}" if self.cells is not None else ""
+        state = f"{short(self.folder)}: {self.done:,}{of} cells done"
+        state += f", {self.failed:,} failed" if self.failed else ""
+        state += f", {counted(self.damaged, 'damaged shard')}" if self.damaged else ""
+        if self.owner is None:
+            rest = f", {self.left:,} missing (python -m hw6.run resume={short(self.folder)})" if self.left else ""
+            return [state + rest]
+        remaining = f", {duration(self.left / self.speed)} left" if self.speed else ""
+        return [state, f"  running: {self.owner}, {self.speed:,.0f} cells/s{remaining}"]
+
+
+def status(folder: Path) -> Status:
+    """The status of one sweep.
+
+    Raises:
+        Hw6Error: its record cannot be read.
+    """
+    record = runs(folder)
+    last = record[-1] if record else {}
+    now = datetime.now(UTC)
+    done, failed, damaged = store.cell_ids(folder)
+    failures = len(set(failed.tolist()) - set(done.tolist())) if len(failed) else 0
+    running = owner(folder)
+    speed = 0.0
+    if running is not None and "started" in last:
+        seconds = (now - datetime.fromisoformat(last["started"])).total_seconds()
+        speed = max(len(done) + failures - last.get("before", 0), 0) / max(seconds, 1e-3)
+    return Status(folder, last.get("cells"), len(done), failures, len(damaged), running, speed, last.get("ended"))
+
+
+def sweeps_below(path: Path) -> Iterator[Path]:
+    """The sweeps at or below a path; symbolic links are not followed.
+
+    Raises:
+        NoResults: there is no such directory.
+    """
+    if not path.is_dir():
+        raise NoResults(f"{path}: no such directory")
+    if (path / store.PROVENANCE).is_file():
+        yield path
+        return
+    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+            yield from sweeps_below(Path(entry.path))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status (0, 1: a shard is damaged, 2: no sweep there)."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="python -m hw6.status", description="Tell what of each sweep is done, running and failed."
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", default=["outputs"], help="sweeps or folders (outputs)")
+    parser.add_argument("--watch", action="store_true", help="keep it on the screen until nothing runs any more")
+    options = parser.parse_args(arguments)
+    try:
+        while True:
+            found = [status(sweep) for path in options.paths for sweep in sweeps_below(Path(path))]
+            if not found:
+                raise NoResults(f"{', '.join(options.paths)}: no sweep of hw6 here")
+            if options.watch and sys.stdout.isatty():
+                print("\033[2J\033[H", end="")  # clears the screen
+            for one in found:
+                print("\n".join(one.lines), flush=True)
+            if not options.watch or not any(one.owner for one in found):
+                return 1 if any(one.damaged for one in found) else 0
+            time.sleep(WATCH_EVERY)
+    except Hw6Error as error:
+        for line in error.lines:
+            print(f"hw6: {line}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
