@@ -127,7 +127,7 @@ def _is_large(column: pa.ChunkedArray) -> bool:
     if not pa.types.is_integer(column.type) or not column.null_count:
         return False
     largest = pc.min_max(column).as_py()
-    return max(abs(largest["min"] or 0), abs(largest["max"] or 0)) > EXACT
+    return bool(max(abs(largest["min"] or 0), abs(largest["max"] or 0)) > EXACT)
 
 
 def _column_order(columns: Sequence[str]) -> list[str]:

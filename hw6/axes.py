@@ -211,6 +211,9 @@ def layout(axes: Mapping[str, Column], drawing: Drawing, wanted: str | None) -> 
     count, most, upwards = len(combine([axis.codes for axis in lines], rows)[0]), MOST_CURVES, None
     if numbers and across.numeric and (len(numbers[0].values) > FEW or count > MOST_CURVES):
         upwards = numbers[0]
+    elif across.numeric and (many := [axis for axis in lines if len(axis.values) > MOST_CURVES]):
+        upwards = max(many, key=lambda axis: len(axis.values))  # a list of names that is too long for a legend
+    if upwards is not None:
         lines = tuple(axis for axis in lines if axis is not upwards)
         count, most = len(combine([axis.codes for axis in lines], rows)[0]), MOST_MAPS
     if count > most:

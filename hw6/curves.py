@@ -18,6 +18,7 @@ from hw6.bands import BANDS, Spread, chosen_band, spread
 from hw6.errors import BadInput, NoResults, nearest
 from hw6.experiments.base import Drawing, Experiment, Panel
 from hw6.figure_data import Axis, Curve, CurvePanel, Curves, MapPanel
+from hw6.histograms import last_rows, unfolded, wanted_histogram
 from hw6.labels import fixed, label_of, name_of, number, placeholders, plural
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def curves(
     if not len(done):
         raise NoResults(f"all {plural(failed, 'cell')} failed: there is nothing to draw")
     drawing = experiment.drawing(values_of(done, experiment))
+    done = last_rows(done, drawing)
+    if (histogram := wanted_histogram(drawing, metric)) and histogram.metric in done:
+        done, drawing = unfolded(done, drawing, histogram)
     panels = _panels(done, experiment, drawing, metric)
     done = filled(done, drawing)
     axes = swept(done, experiment, drawing)
@@ -184,10 +188,12 @@ def _curve_panels(table: _Table, panels: Sequence[Panel]) -> tuple[CurvePanel, .
             here = placed if placed.any() else here
             if here.any():
                 near = None if theory is None else theory[here]
-                parts = (band.centre[here], low[here], high[here], band.count[here], near)
+                none = (members[:, 0] == line) & (members[:, 1] >= 0) & (band.centre == 0) & ~shown
+                zeros = _positions(table.layout.across)[members[none, 1]] if none.any() else None
+                parts = (band.centre[here], low[here], high[here], band.count[here], near, zeros)
                 found.append(Curve(name, line, at, *parts))
         if found and not (panel.thin and len(panels) > 1 and all(curve.constant for curve in found)):
-            drawn.append(CurvePanel(panel.metric, panel.label, log, tuple(found), panel.thin))
+            drawn.append(CurvePanel(panel.metric, panel.label, log, tuple(found), panel.thin, panel.bars))
     if not drawn:
         raise NoResults(f"no finite value of {', '.join(panel.metric for panel in panels)} to draw")
     return tuple(drawn)
@@ -200,8 +206,13 @@ def _maps(table: _Table, panels: Sequence[Panel]) -> tuple[MapPanel, ...]:
     drawn = []
     for panel in panels:
         members, band, _ = table.spread(table.numbers(panel.metric), [upwards.codes, across.codes])
-        log = is_wide(band.centre) if panel.log is None else panel.log
-        placed = np.all(members >= 0, axis=1) & ((band.centre > 0) | (not log))
+        some = band.centre[band.centre > 0]
+        log = (
+            bool(band.centre.min(initial=0) >= 0 and is_wide(some))
+            if panel.log is None
+            else panel.log and len(some) > 0
+        )
+        placed = np.all(members >= 0, axis=1) & ((band.centre >= 0) | (not log))
         for line, name in enumerate(table.names):
             here = placed & (members[:, 0] == line)
             z = np.full((len(upwards.values), len(across.values)), np.nan)
@@ -210,10 +221,11 @@ def _maps(table: _Table, panels: Sequence[Panel]) -> tuple[MapPanel, ...]:
             count[members[here, 1], members[here, 2]] = band.count[here]
             lowest = None
             if upwards.key in table.drawing.lowest_along:
-                some = np.isfinite(z).any(axis=0)
-                lowest = np.where(some, upwards.values[np.argmin(np.where(np.isfinite(z), z, np.inf), axis=0)], np.nan)
+                filled_in = np.isfinite(z).any(axis=0)
+                at = np.argmin(np.where(np.isfinite(z), z, np.inf), axis=0)
+                lowest = np.where(filled_in, _positions(upwards)[at], np.nan)
             if here.any():
-                grid = (across.values, upwards.values, z, count)
+                grid = (across.values, _positions(upwards), z, count)
                 drawn.append(MapPanel(panel.metric, panel.label, log, name, *grid, lowest))
     if not drawn:
         raise NoResults(f"no finite value of {', '.join(panel.metric for panel in panels)} to draw")
@@ -273,7 +285,15 @@ def _caption(table: _Table, panels: Sequence[Panel], drawn: Sequence[CurvePanel 
     elif any(panel.error in table.frame for panel in panels) and not chosen.upwards:
         parts.append(f"{shape}:\u00a0standard\u00a0error")
     if theory and not chosen.upwards:
-        parts.append("lines: theory")
-    if any(panel.lowest is not None for panel in drawn if isinstance(panel, MapPanel)):
+        kinds = {
+            kind for panel in panels if panel.kind in table.frame for kind in column(table.frame, panel.kind).values
+        }
+        parts.append("lines: theory" + (f" ({', '.join(sorted(kinds))})" if kinds else ""))
+    maps = [panel for panel in drawn if isinstance(panel, MapPanel)]
+    if any(panel.lowest is not None for panel in maps):
         parts.append("dots:\u00a0lowest of each column")
+    if any(panel.log and np.any(panel.z == 0) for panel in maps):
+        parts.append("hatched:\u00a00")
+    if any(curve.zeros is not None for panel in drawn if isinstance(panel, CurvePanel) for curve in panel.curves):
+        parts.append("triangles at the bottom:\u00a00")
     return ", ".join(parts)

@@ -105,6 +105,11 @@ def _draw_curves(data: Curves) -> Figure:
             axes.set_yscale("log")
         _ticks(axes.yaxis, panel.log)
         axes.set(xlabel="", ylabel=panel.label)
+        for curve in panel.curves:
+            if curve.zeros is not None:
+                bottom = axes.get_xaxis_transform()
+                place = curve.zeros + _dodge(data.x, curve, palette)
+                axes.scatter(place, 0 * place, 9, palette[curve.style], marker="v", transform=bottom, clip_on=False)
         for place, _ in data.x.marks:
             axes.axvline(place, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     whole = all(np.all(curve.x == np.round(curve.x)) for panel in panels for curve in panel.curves)
@@ -171,9 +176,10 @@ def _long(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> pd.DataFrame:
 
 def _draw_maps(data: Curves, y: Axis) -> Figure:
     panels = [panel for panel in data.panels if isinstance(panel, MapPanel)]
-    columns = min(len(panels), 3)
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    figure = PaperFigure(figsize=(COLUMN if columns == 1 else PAGE, 2.2 * rows + 0.6), layout="constrained")
+    height = max(2.2, 0.15 * len(y.names))
+    figure = PaperFigure(figsize=(COLUMN if columns == 1 else PAGE, height * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     sns.despine(figure)
     for axes in grid.flat[len(panels) :]:
@@ -181,7 +187,7 @@ def _draw_maps(data: Curves, y: Axis) -> Figure:
     metrics = list(dict.fromkeys(panel.metric for panel in panels))
     for metric in metrics:
         mine = [(axes, panel) for axes, panel in zip(grid.flat, panels, strict=False) if panel.metric == metric]
-        z = np.concatenate([panel.z[np.isfinite(panel.z)] for _, panel in mine])
+        z = np.concatenate([panel.z[np.isfinite(panel.z) & ((panel.z > 0) | (not panel.log))] for _, panel in mine])
         top = z.max() if z.max() > z.min() else z.min() + 0.01 * (abs(z.min()) or 1.0)
         norm = (LogNorm if mine[0][1].log else Normalize)(z.min(), top)
         for axes, panel in mine:
@@ -205,10 +211,21 @@ def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: Axis, norm: Normaliz
     axes.set_facecolor("0.85")  # where there is no row
     edges = (_edges(panel.x, data.x.log), _edges(panel.y, y.log))
     # Not sns.heatmap: its cells are numbered, so an uneven or logarithmic axis and lines at p = n would have no place.
-    image = axes.pcolormesh(*edges, panel.z, norm=norm, cmap="viridis", rasterized=panel.z.size > 2000)
+    zero = panel.log & (panel.z == 0)
+    z = np.ma.masked_where(zero, panel.z)
+    image = axes.pcolormesh(*edges, z, norm=norm, cmap="viridis", rasterized=panel.z.size > 2000)
+    if zero.any():
+        axes.fill_between(
+            np.repeat(edges[0], 2)[1:-1],
+            *_hatched(edges[1], zero),
+        )
     if y.log:
         axes.set_yscale("log")
-    _ticks(axes.yaxis, y.log, bool(np.all(panel.y == np.round(panel.y))))
+    if y.names:
+        axes.set_yticks(range(len(y.names)), y.names)
+        axes.set_ylim(len(y.names) - 0.5, -0.5)
+    else:
+        _ticks(axes.yaxis, y.log, bool(np.all(panel.y == np.round(panel.y))))
     outline = [withStroke(linewidth=1.6, foreground="0.25")]  # white is seen on bright fields too
     if panel.lowest is not None:
         axes.plot(panel.x, panel.lowest, "o", markersize=2, color="white", markeredgecolor="0.1", markeredgewidth=0.4)

@@ -39,6 +39,7 @@ class Curve:
         centre: the median or mean; low and high are the band, equal to the centre where there is none.
         count: the values behind each point.
         theory: what theory says, or None.
+        zeros: positions at which the centre is 0 and the axis logarithmic, which has no place for it.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Curve:
     high: np.ndarray
     count: np.ndarray
     theory: np.ndarray | None = None
+    zeros: np.ndarray | None = None
 
     @property
     def constant(self) -> bool:
@@ -58,18 +60,22 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurvePanel:
-    """Curves over the common horizontal axis. ``thin``: constant curves are references."""
+    """Curves over the common horizontal axis. ``thin``: constant curves are references. ``bars``: outlines of bars."""
 
     metric: str
     label: str
     log: bool
     curves: tuple[Curve, ...]
     thin: bool = False
+    bars: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class MapPanel:
-    """A map: ``z`` and ``count`` (y, x), NaN and 0 where there is no row; ``lowest`` (x,) the y of the smallest z."""
+    """A map: ``z`` and ``count`` (y, x), NaN and 0 where there is no row; ``lowest`` (x,) the y of the smallest z.
+
+    A ``z`` of 0 on a logarithmic scale has no colour and is drawn apart.
+    """
 
     metric: str
     label: str

@@ -125,7 +125,7 @@ class Session:
             Exception: the error itself, where the command is not to blame.
         """
         composing = isinstance(error, (HydraException, OmegaConfBaseException, ValueError, TypeError))
-        if isinstance(error, OSError) and not composing:
+        if isinstance(error, OSError) and not composing and error.filename is not None:
             key = "hydra.sweep.dir" if self.many else "hydra.run.dir"
             raise BadInput(key, error.filename, f"cannot be written ({error.strerror})") from error
         if composing:

@@ -6,13 +6,14 @@ translation of what Hydra raises into a line a mistake.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw6 import folders
+from hw6 import __version__, folders
 from hw6.errors import BadInput, FailedCells, Hw6Error, nearest
 from hw6.sweep.again import resumed
 from hw6.sweep.grammar import CommandLine, expand, split
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from hw6.sweep.conduct import Outcome
 
+GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = ("-m", "--multirun")
 SHOWS = (
@@ -43,8 +45,13 @@ FOLDERS = ("--config-path", "-cp", "--config-dir", "-cd")  # then named configs 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (0, 1: cells failed, 2: refused, 130: interrupted)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(GARBAGE, *thresholds[1:])  # composing makes many objects and little garbage
     try:
         run(arguments)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Hw6Error as error:
         if os.environ.get(FULL_ERROR) == "1":
             raise
@@ -54,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hw6: interrupted", file=sys.stderr)
         return 130
+    finally:
+        gc.set_threshold(*thresholds)
     return 0
 
 
@@ -93,6 +102,8 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
     name = line.value(*NAME) or "config"
     _check_flags(line)
     _check_name(line, name)
+    if line.has("--version"):
+        print(f"hw6 {__version__}")
     if line.has(*SHOWS, *COMPLETION):
         _show(line, name)
         return None

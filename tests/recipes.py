@@ -79,7 +79,7 @@ def documented_id(experiment: str, version: int, values: Mapping[str, Any]) -> s
 
 
 def bits(frame: pd.DataFrame, *, without: Sequence[str] = ("seconds",)) -> dict[str, list[Any]]:
-    """Every column of a frame in the order of the ids, numbers as the 64 bits of a float; equal dictionaries mean equal rows.
+    """Every column of a frame in the order of the ids, numbers as the 64 bits of a float: equal means equal rows.
 
     Rows of one cell keep their order. Columns that hold nothing at all are left out: whether a shard has them says
     nothing of a row.
@@ -162,6 +162,32 @@ FROZEN_IDS: dict[str, tuple[dict[str, Any], str]] = {
             "seed": 0,
         },
         "150dbd71ae6b4fc02516",
+    ),
+    "initialization": (
+        {
+            "depth": 10,
+            "width": 64,
+            "input_width": 64,
+            "widths": None,
+            "networks": 1000,
+            "init": "pytorch",
+            "activation": "identity",
+            "input_law": "normal",
+            "seed": 0,
+        },
+        "fcb18a08f081ee07a40f",
+    ),
+    "stm_conv": (
+        {
+            "implementation": "fused",
+            "batch": 1,
+            "resolution": 14,
+            "dtype": "float32",
+            "device.kind": "cpu",
+            "seed": 0,
+            "repeats": 5,
+        },
+        "6bda8e804e174b246bc1",
     ),
     "third_party": (
         {"n": 1, "x": 0.5, "flag": False, "kind": "plain", "sizes": (2, 3), "inner.depth": 2},

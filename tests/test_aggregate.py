@@ -229,7 +229,7 @@ def test_damaged_shards_are_warned_about_and_listed(tmp_path: Path) -> None:
 def test_only_damaged_shards_are_no_results(tmp_path: Path) -> None:
     victim = write(tmp_path / "0", x=[1.0])
     victim.write_bytes(b"")
-    with pytest.warns(UserWarning), pytest.raises(NoResults, match=victim.name):
+    with pytest.warns(UserWarning, match=victim.name), pytest.raises(NoResults, match=victim.name):
         load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -139,16 +140,9 @@ def test_a_float_means_the_same_however_it_is_written(number: float) -> None:
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
 @pytest.mark.parametrize("key", [WIDTH, LAMBDA, FLAG, KIND, SIZES, MAYBE], ids=lambda key: type(key).__name__)
 def test_nothing_but_a_refusal_is_raised(key: Key, value: Any) -> None:
-    try:
-        key.convert("k", value)
-    except BadInput as error:
-        assert str(error).startswith("k=")
-        assert (
-            len(str(error).splitlines()) <= 1
-            or "\n" in str(value)
-            or "\r" in str(value)
-            or not str(value).isprintable()
-        )
+    with contextlib.suppress(BadInput):
+        found = key.convert("k", value)
+        assert key.convert("k", found) == found
 
 
 def test_what_is_allowed_is_told_in_words() -> None:

@@ -50,9 +50,11 @@ class Panel:
         label: the text beside its axis; math between dollar signs.
         log: a logarithmic axis or not; None leaves it to the range of the numbers.
         theory: a column with what theory says; drawn as a thin line through the points.
+        kind: a column that says what the theory of a row is (exact, an approximation); told below the figure.
         error: a column with the standard error of ``metric``; it makes the band where a point is one row, so that
             there are no repeats to take one from.
         thin: a curve that is constant here is only a reference: a thin line, and no panel at all if every curve is.
+        bars: drawn as the outline of bars without gaps, as a histogram is.
     """
 
     metric: str
@@ -61,6 +63,8 @@ class Panel:
     theory: str | None = None
     error: str | None = None
     thin: bool = False
+    kind: str | None = None
+    bars: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """A metric with counts in equal bins from ``low`` to ``high``, a list in a row; a figure when asked for by name.
+
+    ``label`` is what stands below it. The standard normal density is drawn beside it.
+    """
+
+    metric: str
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True)
 class Drawing:
     """How an experiment's rows are drawn. What was swept decides the rest; nothing here is code.
 
@@ -91,6 +108,8 @@ class Drawing:
         x: the columns to draw against, most wanted first, of those that were swept.
         index: metrics that number the rows of a cell (``layer``) and are axes like keys.
         repeats: keys whose values are repetitions of the same thing: one point with a band.
+        last: a metric that numbers the rows of a cell: only the last row of each cell is drawn.
+        histograms: metrics that hold a histogram.
         fills: axes that some rows carry in a metric.
         lowest_along: axes of a map along which the lowest value is worth a dot.
         marks: lines at places worth seeing.
@@ -105,6 +124,8 @@ class Drawing:
     x: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ("seed",)
+    last: str | None = None
+    histograms: tuple[Histogram, ...] = ()
     fills: tuple[Fill, ...] = ()
     lowest_along: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()

@@ -168,7 +168,9 @@ def _given_twice(cell: dict[str, Any]) -> Iterator[BadInput]:
 def _memory(cell: dict[str, Any]) -> Iterator[BadInput]:
     """Networks of which this machine cannot hold even one."""
     depth, width, drawn = _size(cell)
-    needed = 12 * drawn + 2000 * depth + 100 * width  # drawn words, float32 weights, a layer's workspace; layers' arrays
+    needed = (
+        12 * drawn + 2000 * depth + 100 * width
+    )  # drawn words, float32 weights, a layer's workspace; layers' arrays
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         key = "widths" if cell["widths"] else "depth" if depth > width else "width"

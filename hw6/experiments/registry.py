@@ -15,6 +15,7 @@ EXPERIMENTS: dict[str, str] = {
     "initialization": "hw6.experiments.initialization:EXPERIMENT",
     "dropout": "hw6.experiments.dropout:EXPERIMENT",
     "residual": "hw6.experiments.residual:EXPERIMENT",
+    "stm_conv": "hw6.experiments.stm_conv:EXPERIMENT",
 }
 _registered: dict[str, Experiment] = {}
 

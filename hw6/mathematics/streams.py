@@ -18,6 +18,7 @@ SETS = (TRAIN, VALIDATION, TEST)
 DROPOUT = ("dropout_z", "dropout_mask")
 RESIDUAL = ("residual_A", "residual_b", "residual_x")
 INITIALIZATION = INITIAL_WEIGHTS, INITIAL_INPUTS = "initialization_A", "initialization_x"
+STM_CONV = STM_PARAMETERS, STM_INPUT, STM_GRADIENT = "stm_conv_parameters", "stm_conv_input", "stm_conv_gradient"
 ROLES = (
     WEIGHTS,
     TARGET,
@@ -26,6 +27,7 @@ ROLES = (
     *DROPOUT,
     *RESIDUAL,
     *INITIALIZATION,
+    *STM_CONV,
 )
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from hw6.sweep.contract import Cells, Experiment
-from hw6.sweep.store import arrow_column, categories, constant_category
+from hw6.sweep.store import arrow_column, categories, constant_category, mask_of
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,11 @@ def _errors(parts: Sequence[Part], metrics: Mapping[str, np.ndarray], order: np.
         row += len(part.cell)
     for name, values in metrics.items():
         if values.dtype.kind == "f":
-            bad = ~np.isfinite(np.ma.getdata(values)) & ~np.ma.getmaskarray(values)
+            mask = mask_of(values)
+            bad = ~np.isfinite(values if mask is None else np.ma.getdata(values))
+            bad = bad if mask is None else bad & ~mask
             for index in np.flatnonzero(bad).tolist():
-                errors.setdefault(index, ("NonFiniteResult", f"{name} is {np.ma.getdata(values)[index]}"))
+                errors.setdefault(index, ("NonFiniteResult", f"{name} is {values[index]}"))
     return errors
 
 

@@ -185,7 +185,11 @@ def _entry(key: str, value: Value, keys: Mapping[str, Key]) -> str:
 def _texts(key: str, values: Sequence[Value], codes: np.ndarray, keys: Mapping[str, Key]) -> list[str]:
     """The JSON entry of one key for each cell; values outside the range of the codes are never looked at."""
     low, high = int(codes.min()), int(codes.max()) + 1
-    table = [_entry(key, value, keys) for value in values[low:high]]
+    if isinstance(values, range):  # integers, which JSON writes as Python does
+        start, omitted = canonical(key) + ":", keys[key].omitted_at
+        table = ["" if value == omitted else f"{start}{value}," for value in values[low:high]]
+    else:
+        table = [_entry(key, value, keys) for value in values[low:high]]
     return [table[code] for code in (codes - low).tolist()]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from hw6.errors import BadInput, refuse
@@ -23,7 +23,7 @@ class Setting:
 
     override: Override
     typed: bool  # by the user; the rest comes from a named sweep
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     values: Sequence[Value]
     swept: bool
 
@@ -86,8 +86,11 @@ def _setting(override: Override, typed: bool, loader: Any) -> Setting:
         raise BadInput(
             key, override.get_value_string(), "an interval needs an optimising sweeper", "write a range or a list"
         )
+    plain = _plain_range(override)
+    if plain:
+        return Setting(override, typed, _Texts(plain), plain, True)
     try:
-        elements = list(override.sweep_iterator())
+        elements = [] if plain is not None else list(override.sweep_iterator())
     except (ValueError, HydraException, ArithmeticError):
         elements = []
     if not elements:
@@ -102,13 +105,20 @@ def _setting(override: Override, typed: bool, loader: Any) -> Setting:
     else:
         values = tuple(_plain(element) for element in elements)
     texts = _Texts(elements)
-    return Setting(override, typed, texts, values, True)  # type: ignore[arg-type]
+    return Setting(override, typed, texts, values, True)
+
+
+def _plain_range(override: Override) -> range | None:
+    """The rising integers of a range as they are: a million of them need no memory. None for any other sweep."""
+    sweep = override.value()
+    numbers = sweep.range() if isinstance(sweep, RangeSweep) and not sweep.shuffle and sweep.step else None
+    return numbers if isinstance(numbers, range) and numbers.step > 0 else None
 
 
 class _Texts(Sequence[str]):
     """The elements of a sweep as texts in Hydra's grammar, made when asked for."""
 
-    def __init__(self, elements: list[Any]) -> None:
+    def __init__(self, elements: Sequence[Any]) -> None:
         self.elements = elements
 
     def __len__(self) -> int:

@@ -79,8 +79,7 @@ def write_shard(folder: Path, columns: Mapping[str, pa.Array]) -> Path:
     table = pa.Table.from_arrays(list(columns.values()), names=list(columns))
     sink = pa.BufferOutputStream()
     # Keys and texts repeat and shrink in a dictionary; metrics are all different, and trying costs time.
-    repeated = [name for name, array in columns.items() if not pa.types.is_floating(array.type)]
-    repeated = [name for name in repeated if name != "cell_id"]
+    repeated = [name for name, array in columns.items() if name != "cell_id" and _repeats(array)]
     with pq.ParquetWriter(
         sink, table.schema, compression="zstd", compression_level=1, use_dictionary=repeated, write_statistics=False
     ) as writer:
@@ -236,8 +235,8 @@ def arrow_column(values: np.ndarray) -> pa.Array:
     Integers, floats and booleans keep their type, masked entries become null; bytes become text; objects become
     categories (text; None is null; tuples as JSON).
     """
-    mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
-    plain = np.ascontiguousarray(np.ma.getdata(values))
+    mask = mask_of(values)
+    plain = np.ascontiguousarray(values if mask is None else np.ma.getdata(values))
     count = len(plain)
     valid = pa.py_buffer(np.packbits(~mask, bitorder="little")) if mask is not None and mask.any() else None
     if plain.dtype.kind == "S":
@@ -250,6 +249,19 @@ def arrow_column(values: np.ndarray) -> pa.Array:
         plain = plain.astype(np.float64 if plain.dtype.kind == "f" else np.int64, copy=False)
         return pa.Array.from_buffers(kind, count, [valid, pa.py_buffer(plain)])
     return categories(values.tolist())
+
+
+def mask_of(values: np.ndarray) -> np.ndarray | None:
+    """The mask of a masked array, None for any other; NumPy loads numpy.ma only where there is one."""
+    return None if type(values) is np.ndarray else np.ma.getmaskarray(values)
+
+
+def _repeats(array: pa.Array) -> bool:
+    """Whether a dictionary may make a column smaller: not for floats, nor for integers that only rise."""
+    if pa.types.is_integer(array.type) and not array.null_count:
+        values = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array)]
+        return not bool(np.all(values[1:] > values[:-1]))
+    return not pa.types.is_floating(array.type)
 
 
 def categories(values: Iterable[object]) -> pa.Array:

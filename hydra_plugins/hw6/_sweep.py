@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -55,7 +55,8 @@ def sweep(
     ) -> list[Any]:
         _set_directory(config, folder)
         launcher = Plugins.instance().instantiate_launcher(context, task_function, config)
-        if isinstance(launcher, Hw6Launcher):
+        if own:  # by name: Hydra's scan for plugins may have made the class a second time
+            launcher = cast(Hw6Launcher, launcher)
             launcher.workers, launcher.composed = workers, composed
             launcher.told = lambda returned: told(_result(returned))
         return [_result(returned) for returned in launcher.launch(overrides, initial_job_idx=first)]

@@ -15,6 +15,7 @@ from hw6.aggregate import load
 from hw6.experiments.registry import EXPERIMENTS, experiment_named
 from hw6.schema import Choice, Flag, Integer, Integers, Key, Real
 from hw6.sweep.plan import cell_id
+from hw6.sweep.resolve import FRAMEWORK_KEYS
 
 CONF = folders.conf()
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in {"hydra", "experiment"})
@@ -203,7 +204,7 @@ def test_schema_and_conf_have_the_same_keys() -> None:
         in_conf |= _leaves(yaml.safe_load(path.read_text(encoding="utf-8")), prefix)
     in_schema = {key for name in EXPERIMENTS for key in experiment_named(name).keys}
     assert in_schema <= in_conf
-    assert in_conf - in_schema <= {"experiment", "objective", "workers", "resume", "retry", "fail_fast", "dry_run"}
+    assert in_conf - in_schema <= FRAMEWORK_KEYS
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)

@@ -83,7 +83,7 @@ def _importers_of(name: str) -> set[str]:
 
 
 def test_torch_is_imported_where_it_is_used() -> None:
-    """Modules that cannot do without torch say so at their head, and importing any other module imports none of them."""
+    """Modules that cannot do without torch say so at their head; importing any other module imports none of them."""
     torchy = _importers_of("torch")
     for path in modules(PACKAGE):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)

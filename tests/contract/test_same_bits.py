@@ -11,9 +11,9 @@ from hw6.aggregate import load
 
 BASIC = "hydra/sweeper=basic"
 SWEEPS = {
-    "noop": ["experiment=noop", "p=3:6", "seed=0,1"],
-    "double_descent": [*SMALL, "p=2,5,9", "lambda=fixed,tuned"],
-    "third_party": ["experiment=third_party", "n=3:6", "flag=false,true", "kind=fancy"],
+    "noop": ["experiment=noop", "p=3:5", "seed=0,1"],
+    "double_descent": [*SMALL, "p=2,9", "lambda=fixed,tuned"],
+    "third_party": ["experiment=third_party", "n=3:5", "flag=false,true", "kind=fancy"],
 }
 pytestmark = pytest.mark.usefixtures("installed")
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", list(SWEEPS))
 def test_one_job_a_cell_gives_the_same_rows(command: Command, name: str) -> None:
     fused = command.sweep(*SWEEPS[name])
-    assert len(fused) == 6
+    assert len(fused) == 4
     assert_same_rows(fused, command.sweep(BASIC, *SWEEPS[name]))
 
 
@@ -36,7 +36,7 @@ def test_any_chunks_give_the_same_rows(command: Command, monkeypatch: pytest.Mon
     assert len(jobs) > blocks
 
 
-@pytest.mark.parametrize("name", list(SWEEPS))
+@pytest.mark.parametrize("name", ["noop", "double_descent", pytest.param("third_party", marks=pytest.mark.slow)])
 def test_any_order_of_the_axes_gives_the_same_rows(command: Command, name: str) -> None:
     assert_same_rows(command.sweep(*SWEEPS[name]), command.sweep(*reversed(SWEEPS[name])))
 
@@ -49,7 +49,7 @@ def test_a_cell_alone_gives_its_row_of_the_sweep(command: Command, name: str) ->
         name
     ]
     given = [text for text in SWEEPS[name] if text.startswith(("experiment", "data."))]
-    typed = [f"{key.removesuffix('.kind')}={str(last[key].iloc[0])}" for key in changed]
+    typed = [f"{key.removesuffix('.kind')}={last[key].iloc[0]!s}" for key in changed]
     ran = command(*given, *typed, "hydra.run.dir=alone")
     assert ran.status == 0, ran.err
     assert_same_rows(last, load(command.folder / "alone"))
@@ -100,11 +100,11 @@ KINDS: dict[str, tuple[list[str], int]] = {
     "nested lists in a choice": (["experiment=third_party", "sizes=choice([1,2],[2,1])"], 2),
     "glob over a group": ([*SMALL, "p=3", "lambda=glob(*)"], 28),
     "glob with exclusion": ([*SMALL, "p=3", "lambda=glob([f*,r*],exclude=*less)"], 1),
-    "shuffle": (["experiment=third_party", "n=shuffle(range(1,6))"], 5),
+    "shuffle": (["experiment=third_party", "n=shuffle(range(1,4))"], 3),
     "sort": (["experiment=noop", "p=sort(5,3,4,reverse=true)"], 3),
     "tag": (["experiment=noop", "p=tag(mine,choice(3,4))"], 2),
     "repeated values": (["experiment=noop", "p=3,3,4"], 2),
-    "values that are equal once typed": (["experiment=third_party", "x=1,1.0,1e0,2"], 2),
+    "values that are equal once typed": (["experiment=third_party", "x=1,1.0,1e0"], 1),
     "quoted numbers": (["experiment=noop", "p='3',\"4\""], 2),
     "quoted words": (["experiment=third_party", "kind='plain',\"fancy\""], 2),
     "exponents": (["experiment=third_party", "x=1e-3,2.5E-1,-3"], 3),
@@ -120,8 +120,8 @@ KINDS: dict[str, tuple[list[str], int]] = {
 }
 REFUSED = {"interpolation in a list"}  # by both alike
 FAST = {
-    *("interpolation", "interpolation in a sweep", "equal cells after interpolation", "lists", "shuffle"),
-    *("values that are equal once typed", "quoted numbers", "force-added key", "path", "glob with exclusion"),
+    *("interpolation in a sweep", "equal cells after interpolation", "lists", "shuffle", "quoted numbers"),
+    *("values that are equal once typed", "force-added key", "glob with exclusion"),
 }
 
 

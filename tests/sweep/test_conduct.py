@@ -17,7 +17,7 @@ from hw6.aggregate import load
 from hw6.errors import BadInput, FailedCells, Hw6Error
 from hw6.experiments.base import Experiment
 from hw6.experiments.noop import EXPERIMENT as NOOP
-from hw6.sweep.conduct import ChunkResult, Launch, Outcome, conduct
+from hw6.sweep.conduct import ChunkResult, Launch, Outcome, Settings, conduct
 from hw6.sweep.plan import Axis, Block, Plan, positions_of
 from hw6.task import run_chunk
 
@@ -34,7 +34,7 @@ class Launcher:
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def jobs(
-        self, overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, report: Callable[[int], None]
+        self, overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, told: Callable[[Any], bool]
     ) -> list[Any]:
         self.calls.append({"jobs": overrides, "first": first, "folder": folder, "workers": workers})
         results = []
@@ -46,8 +46,9 @@ class Launcher:
                 place.mkdir()
                 block = self.plan.blocks[int(given["chunk.block"])]
                 reply = run_chunk(block, positions_of(given["chunk.cells"].strip("'")), place)
-                report(reply.cells)
             results.append(reply)
+            if not told(reply):
+                break
         return results
 
 
@@ -59,12 +60,17 @@ def third_plan(n: Sequence[int]) -> Plan:
     return Plan((Block("third_party", ("experiment=third_party",), CONSTANTS, (Axis("n", tuple(n)),)),))
 
 
-def run(plan: Plan, folder: Path, launcher: Launcher | None = None, **more: Any) -> Outcome:
+def try_run(plan: Plan, folder: Path, launcher: Launcher | None = None, **more: Any) -> Outcome | None:
     launcher = launcher or Launcher(plan)
-    settings: dict[str, Any] = {"claimed": True, "workers": None, "experiments": {}} | more
-    known = {"noop": NOOP, "third_party": THIRD_PARTY} | settings["experiments"]
-    launch = Launch(launcher.jobs, launcher.own)
-    return conduct(plan, known.__getitem__, folder, settings["claimed"], settings["workers"], launch)
+    known = {"noop": NOOP, "third_party": THIRD_PARTY} | more.pop("experiments", {})
+    settings = Settings(folder, **{"claimed": True, "changed": "keep", **more})
+    return conduct(plan, known.__getitem__, settings, Launch(launcher.jobs, launcher.own))
+
+
+def run(plan: Plan, folder: Path, launcher: Launcher | None = None, **more: Any) -> Outcome:
+    outcome = try_run(plan, folder, launcher, **more)
+    assert outcome is not None
+    return outcome
 
 
 pytestmark = pytest.mark.usefixtures("third_party")
@@ -171,7 +177,10 @@ def test_a_chunk_that_breaks_is_told_and_the_others_are_stored(tmp_path: Path) -
     launcher = Launcher(plan, replies=lambda index: MemoryError("no room\nreally") if index == 1 else None)
     with pytest.raises(FailedCells) as caught:
         run(plan, tmp_path / "s", launcher)
-    assert caught.value.args[0] == "a chunk failed: MemoryError: no room"
+    assert caught.value.args[0].splitlines() == [
+        "a chunk failed: MemoryError: no room",
+        "stopped: 3 cells not run",
+    ]
     assert sorted(load(tmp_path / "s")["seed"].unique()) == [0, 2]
     outcome = run(plan, tmp_path / "s")
     assert (outcome.cells, outcome.ran, outcome.failed) == (9, 3, 0)
@@ -192,8 +201,8 @@ def test_a_damaged_shard_is_run_again(tmp_path: Path, capsys: pytest.CaptureFixt
     outcome = run(plan, tmp_path / "s")
     assert outcome.ran == 4
     assert shard.name in capsys.readouterr().err
-    with pytest.warns(UserWarning, match=shard.name):
-        assert len(load(tmp_path / "s")) == 4
+    assert not shard.exists(), "it is set aside, and no reader meets it again"
+    assert load(tmp_path / "s")["p"].tolist() == [0, 1, 2, 3]
 
 
 def test_the_directory_must_be_a_sweeps_or_empty(tmp_path: Path) -> None:
@@ -241,10 +250,61 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
     def interrupt(index: int) -> Any:
         raise KeyboardInterrupt
 
-    with pytest.raises(Hw6Error, match="to go on: python -m hw6.run") as caught:
+    with pytest.raises(Hw6Error, match=r"to go on: python -m hw6\.run") as caught:
         run(plan, tmp_path / "s", Launcher(plan, replies=interrupt))
     assert caught.value.exit_status == 130
     assert run(plan, tmp_path / "s").ran == 4
+
+
+@pytest.mark.parametrize(("retry", "ran"), [("failed", 1), ("none", 0), ("all", 3)])
+def test_what_is_tried_again_is_the_users_to_say(tmp_path: Path, retry: str, ran: int) -> None:
+    plan = third_plan([1, RAISES, 2])
+    with pytest.raises(FailedCells):
+        run(plan, tmp_path / "s")
+    launcher = Launcher(plan)
+    if ran:
+        with pytest.raises(FailedCells):
+            run(plan, tmp_path / "s", launcher, retry=retry)
+    else:
+        assert run(plan, tmp_path / "s", launcher, retry=retry).ran == 0
+    cells = [text for call in launcher.calls for job in call["jobs"] for text in job if "chunk.cells" in text]
+    assert cells == {"failed": ["+chunk.cells='1:2'"], "none": [], "all": ["+chunk.cells='0:3'"]}[retry]
+    frame = load(tmp_path / "s")
+    assert len(frame) == frame["cell_id"].nunique() == 3
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = noop_plan(range(7))
+    launcher = Launcher(plan)
+    assert try_run(plan, tmp_path / "s", launcher, dry_run=True) is None
+    assert launcher.calls == []
+    assert list(tmp_path.iterdir()) == []
+    assert "7 to run" in capsys.readouterr().out
+
+
+def test_fail_fast_stops_at_the_first_failure_and_keeps_what_ran(tmp_path: Path) -> None:
+    blocks = tuple(Block("third_party", (), {**CONSTANTS, "n": n}, ()) for n in (1, RAISES, 2, 3))
+    plan = Plan(blocks)
+    with pytest.raises(FailedCells, match="2 cells not run"):
+        run(plan, tmp_path / "s", fail_fast=True)
+    assert sorted(load(tmp_path / "s")["n"]) == [1, RAISES]
+    with pytest.raises(FailedCells):
+        run(plan, tmp_path / "s")
+    assert sorted(load(tmp_path / "s")["n"]) == [1, 2, 3, RAISES]
+
+
+def test_rows_of_other_code_are_not_mixed_in_silence(tmp_path: Path) -> None:
+    run(third_plan([1, 2]), tmp_path / "s")
+    other = {"third_party": changed(THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0})}
+    with pytest.raises(BadInput, match=r"changed=keep.*changed=rerun"):
+        run(third_plan([1, 2, 3]), tmp_path / "s", changed="stop", experiments=other)
+    assert run(third_plan([1, 2]), tmp_path / "s", changed="stop").ran == 0
+
+
+def test_experiments_do_not_share_a_directory(tmp_path: Path) -> None:
+    run(noop_plan(range(2)), tmp_path / "s")
+    with pytest.raises(BadInput, match="holds a sweep of noop, not of third_party"):
+        run(third_plan([1]), tmp_path / "s")
 
 
 def test_a_chunk_result_travels(tmp_path: Path) -> None:

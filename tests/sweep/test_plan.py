@@ -32,7 +32,7 @@ from hw6.sweep.plan import (
 from hw6.sweep.plan_text import block_from_json, block_to_json
 
 ANY_INTEGER = Integer(help="", minimum=-(2**63))
-KEYS: dict[str, Key] = {name: ANY_INTEGER for name in "abcd"} | {"x.y": Real(help=""), "word": ANY_INTEGER}
+KEYS: dict[str, Key] = dict.fromkeys("abcd", ANY_INTEGER) | {"x.y": Real(help=""), "word": ANY_INTEGER}
 
 scalars = st.one_of(
     st.integers(-(2**53), 2**53),

@@ -38,7 +38,7 @@ def test_a_long_sweep_says_how_far_it_is_at_intervals(clock: Clock, capsys: pyte
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert 1 + (100 - FIRST_LINE) // LINE_EVERY == len(lines)
+    assert len(lines) == 1 + (100 - FIRST_LINE) // LINE_EVERY
     assert lines[0] == "500 of 10,000 cells, 100 cells/s, 2 min left"
     done = [int(re.match(r"([\d,]+) of", line)[1].replace(",", "")) for line in lines]  # type: ignore[index]
     assert done == sorted(set(done))

@@ -112,7 +112,7 @@ def test_all_mistakes_of_all_blocks_once(composer: Composer) -> None:
     assert {mistake.key for mistake in caught.value.mistakes} == {"p", "seed"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(
     st.lists(st.integers(1, 50), min_size=1, max_size=6),
     st.lists(st.integers(0, 9), min_size=1, max_size=4),

@@ -223,21 +223,21 @@ def test_finished_cells_are_the_done_ones_of_readable_shards(tmp_path: Path) -> 
     shard(tmp_path / "2", range(2, 5))
     victim = shard(tmp_path / "3", range(50, 60))
     victim.write_bytes(victim.read_bytes()[:-1])
-    ids, damaged = store.finished_ids(tmp_path)
-    assert ids.tolist() == [f"{n:020x}".encode() for n in (0, 2, 3, 4)]
+    done, failed, damaged = store.cell_ids(tmp_path)
+    assert done.tolist() == [f"{n:020x}".encode() for n in (0, 2, 3, 4)]
+    assert failed.tolist() == [f"{1:020x}".encode()]
     assert [victim.name in str(error) for error in damaged] == [True]
 
 
 def test_nothing_is_finished_in_an_empty_directory(tmp_path: Path) -> None:
-    ids, damaged = store.finished_ids(tmp_path)
-    assert len(ids) == 0
-    assert damaged == []
+    done, failed, damaged = store.cell_ids(tmp_path)
+    assert (len(done), len(failed), damaged) == (0, 0, [])
 
 
 def test_a_cell_that_failed_and_then_succeeded_is_finished(tmp_path: Path) -> None:
     shard(tmp_path / "0", range(2), ["failed", "failed"])
     shard(tmp_path / "1", range(1))
-    assert store.finished_ids(tmp_path)[0].tolist() == [f"{0:020x}".encode()]
+    assert store.cell_ids(tmp_path)[0].tolist() == [f"{0:020x}".encode()]
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""What the fault tests share: a real sweep in a process group of its own, started, killed and compared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+import hw6
+from hw6.sweep import store
+
+MEASURED = ["seconds"]
+
+
+def start(folder: Path, *overrides: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a sweep in ``folder``, in a process group of its own."""
+    command = [sys.executable, "-m", "hw6.run", "-m", *overrides, f"hydra.sweep.dir='{folder}'"]
+    return subprocess.Popen(
+        command,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def finish(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Run a sweep to its end."""
+    process = start(folder, *overrides)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to the whole group: nobody gets to say goodbye."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+    process.communicate()
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    """All rows of a sweep without what is measured, in an order that no run decides."""
+    frame = hw6.load(folder).drop(columns=MEASURED)
+    keys = [name for name in ("cell_id", "chosen_lambda") if name in frame]
+    return frame.sort_values(keys).reset_index(drop=True)
+
+
+def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    """Equal to the last bit."""
+    assert sorted(left.columns) == sorted(right.columns)
+    pd.testing.assert_frame_equal(
+        left, right[list(left.columns)], check_exact=True, check_categorical=False, check_dtype=True
+    )
+
+
+def written(folder: Path) -> int:
+    """The number of rows in all shards, doubled ones counted twice."""
+    if not folder.exists():
+        return 0
+    return sum(len(store.read_shard(path, ["cell_id"])) for path in store.shards(folder))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
