@@ -285,10 +285,9 @@ def _caption(table: _Table, panels: Sequence[Panel], drawn: Sequence[CurvePanel 
     elif any(panel.error in table.frame for panel in panels) and not chosen.upwards:
         parts.append(f"{shape}:\u00a0standard\u00a0error")
     if theory and not chosen.upwards:
-        kinds = {
-            kind for panel in panels if panel.kind in table.frame for kind in column(table.frame, panel.kind).values
-        }
-        parts.append("lines: theory" + (f" ({', '.join(sorted(kinds))})" if kinds else ""))
+        names = [panel.kind for panel in panels if panel.kind and panel.kind in table.frame]
+        kinds = sorted({str(kind) for name in names for kind in column(table.frame, name).values})
+        parts.append("lines: theory" + (f" ({', '.join(kinds)})".replace("-", "\u2011") if kinds else ""))
     maps = [panel for panel in drawn if isinstance(panel, MapPanel)]
     if any(panel.lowest is not None for panel in maps):
         parts.append("dots:\u00a0lowest of each column")

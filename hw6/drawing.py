@@ -20,7 +20,7 @@ import seaborn as sns
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Side
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -108,8 +108,8 @@ def _draw_curves(data: Curves) -> Figure:
         for curve in panel.curves:
             if curve.zeros is not None:
                 bottom = axes.get_xaxis_transform()
-                place = curve.zeros + _dodge(data.x, curve, palette)
-                axes.scatter(place, 0 * place, 9, palette[curve.style], marker="v", transform=bottom, clip_on=False)
+                at, color = curve.zeros + _dodge(data.x, curve, palette), palette[curve.style]
+                axes.scatter(at, 0 * at, 9, color=color, marker="v", transform=bottom, clip_on=False, zorder=3)
         for place, _ in data.x.marks:
             axes.axvline(place, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     whole = all(np.all(curve.x == np.round(curve.x)) for panel in panels for curve in panel.curves)
@@ -129,7 +129,15 @@ def _draw_curves(data: Curves) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: CurvePanel, x: Axis, palette: dict[int, Any]) -> None:
-    """Bands, then lines or dots."""
+    """Bands, then lines or dots; or the outlines of bars."""
+    if panel.bars:
+        for curve in panel.curves:
+            color, fill = palette[curve.style], 0.25 if len(palette) == 1 else 0.0
+            axes.step(curve.x, curve.centre, color=color, where="mid", linewidth=1.0, label=curve.label)
+            axes.fill_between(curve.x, curve.centre, step="mid", color=color, alpha=fill, linewidth=0)
+            if curve.theory is not None:
+                axes.plot(curve.x, curve.theory, color=GREY, linewidth=0.8, zorder=1.5)
+        return
     dotted = bool(x.names) or not x.joined or any(curve.theory is not None for curve in panel.curves)
     span = np.concatenate([curve.x for curve in panel.curves])
     ends = np.array([np.nanmin(span), np.nanmax(span)]) if np.isfinite(span).any() else np.array([0.0, 1.0])
@@ -215,10 +223,8 @@ def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: Axis, norm: Normaliz
     z = np.ma.masked_where(zero, panel.z)
     image = axes.pcolormesh(*edges, z, norm=norm, cmap="viridis", rasterized=panel.z.size > 2000)
     if zero.any():
-        axes.fill_between(
-            np.repeat(edges[0], 2)[1:-1],
-            *_hatched(edges[1], zero),
-        )
+        apart = np.ma.masked_where(~zero, panel.z)
+        axes.pcolor(*edges, apart, cmap=ListedColormap(["white"]), hatch="/////", edgecolor="0.6", linewidth=0)
     if y.log:
         axes.set_yscale("log")
     if y.names:

@@ -111,6 +111,8 @@ def refuse(mistakes: Sequence[BadInput]) -> None:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The hint "did you mean ...?" for a mistyped word, or nothing where no known word is near."""
     names = list(known)
+    if alike := [name for name in names if name.lower() == word.lower() and name != word]:
+        return f"did you mean {alike[0]}?"
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if not close:  # a long dotted name is also recognised by its last part
         last = {name.rpartition(".")[2]: name for name in names}

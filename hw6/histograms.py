@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def last_rows(frame: pd.DataFrame, drawing: Drawing) -> pd.DataFrame:
     """The last row of each cell, where the drawing wants no other; otherwise the frame as it is."""
-    if drawing.last not in frame:
+    if drawing.last is None or drawing.last not in frame:
         return frame
     return frame[frame[drawing.last] == frame.groupby("cell_id", observed=True)[drawing.last].transform("max")]
 

@@ -23,8 +23,8 @@ from torch.nn import functional
 from hw6.mathematics.stm_convolution import branch_sum
 
 IMPLEMENTATIONS = ("loop", "grouped", "fused")
-# Up to this many pixels (batch times height times width) three grouped convolutions are as fast as the tiles, forward and
-# backward together, and need no more memory than a tile.
+# Up to this many pixels (batch times height times width) three grouped convolutions are as fast as the tiles, forward
+# and backward together, and need no more memory than a tile.
 FEW_PIXELS = 8
 _BRANCH = re.compile(r"branches\.(\d+)\.(conv[123]\.(?:weight|bias))")
 
@@ -107,22 +107,21 @@ class STMConvLayer(nn.Module):
         y = functional.relu(self.conv1(x), inplace=True)
         y = functional.relu(self.conv2(y), inplace=True)
         y = functional.relu(self.conv3(y), inplace=True)
-        return y.unflatten(1, (self.branches, self.channels)).sum(1)
+        return y.view(x.shape[0], self.branches, *x.shape[1:]).sum(1)
 
     def _fused(self, x: Tensor) -> Tensor:
         batch, channels, rows, columns = x.shape
         hidden = self.width * self.branches
         pixel_major = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        (w1, b1), (w3, b3) = _pair(self.conv1), _pair(self.conv3)
         # The first product gives the layout (pixel, channel), in which a CPU's grouped 3x3 convolution is twice as fast
         # as in the common one, and its gradients four times.
-        w1 = self.conv1.weight.flatten(1).t().expand(batch, -1, -1)
-        y = torch.baddbmm(self.conv1.bias, x.flatten(2).transpose(1, 2), w1).relu_()
+        y = torch.baddbmm(b1, x.flatten(2).transpose(1, 2), w1.flatten(1).t().expand(batch, -1, -1)).relu_()
         y = y.view(batch, rows, columns, hidden).permute(0, 3, 1, 2)
-        y = self.conv2(y).relu_()
+        y = functional.relu(self.conv2(y), inplace=True)
         h = y.permute(0, 2, 3, 1).reshape(batch, rows * columns, hidden)
-        w3 = self.conv3.weight.view(self.branches, channels, self.width)
-        b3 = self.conv3.bias.view(self.branches, channels)
-        out = branch_sum(h, w3, b3, pixel_major)
+        w3, b3 = w3.view(self.branches, channels, self.width), b3.view(self.branches, channels)
+        out: Tensor = branch_sum(h, w3, b3, pixel_major)
         if pixel_major:
             return out.view(batch, rows, columns, channels).permute(0, 3, 1, 2)
         return out.view(x.shape)

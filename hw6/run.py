@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw6 import __version__, folders
-from hw6.errors import BadInput, FailedCells, Hw6Error, nearest
+from hw6.errors import BadInput, FailedCells, Hw6Error, Interrupted, nearest
 from hw6.sweep.again import resumed
 from hw6.sweep.grammar import CommandLine, expand, split
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from hw6.sweep.conduct import Outcome
 
+SIGNALS_APART = int(signal.SIGTERM) - int(signal.SIGINT)  # a shell adds the signal's number to 128
 GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
 FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = ("-m", "--multirun")
@@ -43,10 +47,21 @@ FOLDERS = ("--config-path", "-cp", "--config-dir", "-cd")  # then named configs 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status (0, 1: cells failed, 2: refused, 130: interrupted)."""
+    """Run the command; returns the exit status.
+
+    0, 1: cells failed, 2: refused, 130 or 143: stopped by Ctrl-C or SIGTERM, 141: nobody reads the output any more.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     thresholds = gc.get_threshold()
     gc.set_threshold(GARBAGE, *thresholds[1:])  # composing makes many objects and little garbage
+    try:
+        with _terminable() as stopped:
+            return _status(arguments) + (SIGNALS_APART if stopped else 0)
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def _status(arguments: Sequence[str]) -> int:
     try:
         run(arguments)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
@@ -60,10 +75,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         print("hw6: interrupted", file=sys.stderr)
-        return 130
-    finally:
-        gc.set_threshold(*thresholds)
+        return Interrupted.exit_status
     return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[list[int]]:
+    """SIGTERM stops a command as Ctrl-C does: workers end, what is finished is stored, and the way on is told."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_sweep(overrides: Sequence[str], *, directory: str | os.PathLike[str] | None = None) -> pd.DataFrame:

@@ -165,9 +165,9 @@ FROZEN_IDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "initialization": (
         {
-            "depth": 10,
-            "width": 64,
-            "input_width": 64,
+            "depth": None,
+            "width": None,
+            "input_width": None,
             "widths": None,
             "networks": 1000,
             "init": "pytorch",

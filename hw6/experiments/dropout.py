@@ -36,6 +36,7 @@ KEYS: dict[str, Key] = {
 }
 METRICS = {
     "max_difference": "largest difference between s(dropout(z)) and dropout(s(z)), masks shared",
+    "inequality": "max_difference where it is more than rounding, otherwise 0",
     "difference_in_eps": "largest difference relative to the larger value, in units of 2^-52: up to 4 is rounding",
     "commutes": "verdict of the simulation: nothing but rounding tells the two orders apart",
     "commutes_theory": "verdict of the theorem, from the function's own properties",
@@ -68,6 +69,7 @@ def _row(activation: str, q: float, mode: str, seed: int, samples: int) -> dict[
     values = [None] * len(QUANTILES) if seen.quantiles is None else seen.quantiles.tolist()
     return {
         "max_difference": max(seen.dropped, seen.kept),
+        "inequality": 0.0 if seen.commutes else max(seen.dropped, seen.kept),
         "difference_in_eps": seen.in_eps,
         "commutes": seen.commutes,
         "commutes_theory": verdict.commutes,
@@ -124,7 +126,7 @@ def price(cells: Cells) -> np.ndarray:
 def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
     """The largest difference by activation and q."""
     return Drawing(
-        panels=(Panel("max_difference", "largest difference"),),
+        panels=(Panel("inequality", "largest difference beyond rounding"),),
         x=("q",),
         labels={"q": "dropout probability $q$", "activation": "activation"},
         names={"mode": {"train": ("training mode",), "eval": ("evaluation mode",)}},

@@ -69,12 +69,19 @@ def rows(cells: Cells) -> Columns:
     """The rows of a batch: a row for each layer of each cell."""
     parts = [_cell_rows(cell) for cell in _each(cells)]
     columns: dict[str, np.ndarray] = {
-        name: np.ma.concatenate([part[name] for part in parts])
+        name: _joined([part[name] for part in parts])
         for name in METRICS
         if not all(np.ma.getmaskarray(part[name]).all() for part in parts)
     }
     columns["cell"] = np.repeat(np.arange(len(parts)), [len(part["layer"]) for part in parts])
     return columns
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Columns one below the other, masked where any entry is."""
+    data = np.concatenate([np.ma.getdata(part) for part in parts])
+    mask = np.concatenate([np.ma.getmaskarray(part) for part in parts])
+    return np.ma.MaskedArray(data, mask=mask) if mask.any() else data
 
 
 def _each(cells: Cells) -> Iterator[dict[str, Any]]:
@@ -86,10 +93,24 @@ def _each(cells: Cells) -> Iterator[dict[str, Any]]:
 
 def _cell_rows(cell: dict[str, Any]) -> dict[str, np.ndarray]:
     network = network_of(cell)
-    with np.errstate(all="ignore"):  # a signal that overflows gives rows that are not finite, and so a failed cell
+    with np.errstate(all="ignore"):
         theory = moments(network)
+        _representable(theory)
         simulated = simulate(network, cell["networks"], cell["seed"], theory)
         return _columns(cell, network, theory, simulated)
+
+
+def _representable(theory: Moments) -> None:
+    """A signal or gradient beyond the range of floats fails its cell as a whole, and not only the rows behind it.
+
+    Raises:
+        OverflowError: the first layer at which that happens.
+    """
+    for name, values, first in (("variance", theory.variance, 1), ("gradient_variance", theory.gradient, 0)):
+        wrong = ~np.isfinite(values) | (values == 0.0)
+        if wrong.any():
+            layer = int(np.flatnonzero(wrong)[0])
+            raise OverflowError(f"{name} of layer {layer + first} is {values[layer]:g} in floating point")
 
 
 def network_of(cell: dict[str, Any]) -> Network:
@@ -168,9 +189,8 @@ def _given_twice(cell: dict[str, Any]) -> Iterator[BadInput]:
 def _memory(cell: dict[str, Any]) -> Iterator[BadInput]:
     """Networks of which this machine cannot hold even one."""
     depth, width, drawn = _size(cell)
-    needed = (
-        12 * drawn + 2000 * depth + 100 * width
-    )  # drawn words, float32 weights, a layer's workspace; layers' arrays
+    # Words, float32 weights and a layer's workspace; what is kept for each layer and each entry of one.
+    needed = 12 * drawn + 2000 * depth + 100 * width
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         key = "widths" if cell["widths"] else "depth" if depth > width else "width"
@@ -198,7 +218,7 @@ def _seconds(cell: dict[str, Any]) -> float:
     networks, law = cell["networks"], INITS[cell["init"]].law
     batch = networks_in_batch(drawn)
     each = drawn * SECONDS[law] * (1 + width / 200 if law == "orthogonal" else 1) + depth * width * 4e-8 + depth * 5e-7
-    return 2e-4 + max(networks, min(batch, 16)) * each + -(-networks // batch) * depth * CALLS
+    return float(2e-4 + max(networks, min(batch, 16)) * each + -(-networks // batch) * depth * CALLS)
 
 
 EXPERIMENT = Experiment(

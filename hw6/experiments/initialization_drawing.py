@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hw6.experiments.base import Drawing, Panel
+from hw6.experiments.base import Drawing, Histogram, Panel
+from hw6.mathematics.initialization import EDGE
 
 LABELS = {
     "layer": "layer $\\ell$",
@@ -20,23 +21,50 @@ LABELS = {
     "y_second_moment": "mean square of $y_\\ell$",
     "gradient_variance": "variance of $\\partial y_L / \\partial y_\\ell$",
 }
+NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "init": {
+        "pytorch": ("PyTorch's default",),
+        "xavier_uniform": ("Xavier, uniform",),
+        "xavier_normal": ("Xavier, normal",),
+        "kaiming_uniform": ("Kaiming, uniform",),
+        "kaiming_normal": ("Kaiming, normal",),
+        "lecun_normal": ("LeCun, normal",),
+    },
+    "activation": {
+        "identity": ("identity activation",),
+        "relu": ("ReLU",),
+        "leaky_relu": ("leaky ReLU",),
+        "elu": ("ELU",),
+        "silu": ("SiLU",),
+    },
+    "input_law": {
+        "normal": ("normal inputs",),
+        "uniform": ("uniform inputs",),
+        "rademacher": ("Rademacher inputs",),
+    },
+}
 
 
 def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
     """By layer; where depths are compared, y_L alone, since a layer has a number of its own in each of them."""
+    depths = len(values.get("depth", ())) > 1
+    variance = "variance of $y_L$" if depths else LABELS["variance"]
     return Drawing(
         panels=(
-            Panel("variance", LABELS["variance"], theory="variance_theory", error="variance_se"),
+            Panel("variance", variance, theory="variance_theory", error="variance_se", kind="theory"),
             Panel(
                 "gradient_variance",
                 LABELS["gradient_variance"],
                 theory="gradient_variance_theory",
                 error="gradient_variance_se",
+                kind="gradient_theory",
             ),
-            Panel("z", LABELS["z"], log=False),
-        ),
+        )[: 1 if depths else 2],
         x=("depth", "width"),
-        index=("layer",),
-        labels=LABELS,
+        index=() if depths else ("layer",),
+        last="layer" if depths else None,
+        histograms=(Histogram("histogram", -EDGE, EDGE, "$y_L$ / standard deviation by theory"),),
+        names=NAMES,
+        labels=LABELS | {"variance": variance},
         caption=("depth", "width", "init", "activation", "input_law", "networks"),
     )

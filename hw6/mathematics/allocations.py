@@ -1,8 +1,8 @@
 """How much memory a piece of torch code needs at its highest, counted from every request to torch's allocator.
 
 torch keeps such a count for CUDA only. On a CPU its profiler reports each request and each release with their bytes,
-those inside an operator too (the column matrix of a convolution, a reordered weight); the largest partial sum of them is
-the height above what was there before. Libraries below torch also ask the system on their own (the packing buffers
+those inside an operator too (the column matrix of a convolution, a reordered weight); the largest partial sum of them
+is the height above what was there before. Libraries below torch also ask the system on their own (the packing buffers
 of BLAS, the scratch of oneDNN): that is not seen.
 """
 

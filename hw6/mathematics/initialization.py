@@ -33,6 +33,7 @@ from hw6.mathematics.pointwise import ACTIVATIONS, Activation
 
 INPUT_KURTOSIS = {"normal": 3.0, "uniform": 1.8, "rademacher": 1.0}  # E x^4 at unit variance
 WEIGHT_KURTOSIS = {"uniform": 1.8, "normal": 3.0}
+EDGE, BINS = 5.0, 40  # the histogram of y_L: equal bins on +-EDGE standard deviations, the outer ones open
 NO_SPREAD = 1e-10  # a relative variance below this is rounding: every network has the same mean square
 
 

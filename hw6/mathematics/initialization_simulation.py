@@ -5,8 +5,8 @@ stream of weights, T being what one network needs, and likewise of the stream of
 networks are the networks of ``networks=1000``, and memory is that of a batch of ``BATCH_BYTES`` (or of one network
 where that is larger), however many networks are asked for.
 
-Uniform numbers are the bit generator's own words, two signed 32-bit integers each, rounded to float32: symmetric about 0
-and several times cheaper than numbers in [0, 1). A network's arithmetic is float32 in products of its own shape, its
+Uniform numbers are the bit generator's own words, two signed 32-bit integers each, rounded to float32: symmetric about
+0 and several times cheaper than numbers in [0, 1). A network's arithmetic is float32 in products of its own shape, its
 mean squares and their sums float64.
 """
 
@@ -20,13 +20,13 @@ from itertools import pairwise
 import numpy as np
 
 from hw6.mathematics import streams
-from hw6.mathematics.initialization import INITS, Moments, Network, moments
+from hw6.mathematics.initialization import BINS, EDGE, INITS, Moments, Network, moments
 from hw6.mathematics.pointwise import ACTIVATIONS
 
 BATCH_BYTES = 8 << 20  # of weights in a batch: products follow the draw while they are in the last cache
 MOST_IN_BATCH = 4096
-EDGE, BINS = 5.0, 40  # the histogram of y_L: equal bins on +-EDGE standard deviations, the outer ones open
-WORD = np.float32(2.0**-31)
+PIECE = 1 << 15  # numbers drawn by one call: few calls, and words that fit the second cache
+WORD = 2.0**-31  # from a word to [-1, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +157,10 @@ def _lay_out(network: Network, theory: Moments) -> _Layout:
     signal = np.ones(depth + 1)
     if ACTIVATIONS[network.activation].slopes is not None:
         signal[1:] = _powers_of_two(theory.variance)
-    numbers = 3.0 if init.law == "uniform" else 1.0  # 1 / variance of a drawn number
+    unit = math.sqrt(3.0) * WORD if init.law == "uniform" else 1.0  # 1 / standard deviation of a drawn number
     scaled = init.law != "orthogonal"
-    weight = np.array([math.sqrt(numbers * init.weight(n, m)) if scaled else 1.0 for _, _, (m, n) in parts])
-    bias = np.array([math.sqrt(numbers * init.bias(n)) for _, _, (_, n) in parts])
+    weight = np.array([unit * math.sqrt(init.weight(n, m)) if scaled else 1.0 for _, _, (m, n) in parts])
+    bias = np.array([unit * math.sqrt(init.bias(n)) for _, _, (_, n) in parts])
     deviation = math.sqrt(theory.variance[-1]) / signal[-1]
     gradient = _powers_of_two(theory.gradient)
     return _Layout(tuple(parts), place + place % 2, signal, gradient, weight, bias, deviation)
@@ -201,17 +201,19 @@ class _Source:
         x = np.empty((count, n + n % 2), dtype=np.float32)
         _uniform(self._inputs, x)
         if self._network.input_law == "uniform":
-            x *= np.float32(math.sqrt(3.0))
+            x *= np.float32(math.sqrt(3.0) * WORD)
         else:
             x[...] = np.where(x < 0, np.float32(-1), np.float32(1))
         return x[:, :n]
 
 
 def _uniform(stream: np.random.Generator, out: np.ndarray) -> None:
-    """Fill ``out``, of even size, with numbers uniform on [-1, 1]: signed 32-bit integers, rounded to float32."""
-    words = stream.bit_generator.random_raw(out.size // 2)
-    np.copyto(out, words.astype("<u8", copy=False).view("<i4").reshape(out.shape), casting="unsafe")
-    out *= WORD
+    """Fill ``out``, of even size, with signed 32-bit integers rounded to float32: uniform on [-2^31, 2^31]."""
+    raw, flat = stream.bit_generator.random_raw, out.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE]
+        words = raw(piece.size // 2).astype("<u8", copy=False)
+        np.copyto(piece, words.view("<i4"), casting="unsafe")
 
 
 def orthogonal(normal: np.ndarray) -> np.ndarray:
@@ -267,12 +269,18 @@ def _mean_square(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("bi,bi->b", wide, wide) / values.shape[1])
 
 
+def _mean_and_square(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(count,) means, and means of squares, along the rows of (count, n)."""
+    wide, n = values.astype(np.float64), values.shape[1]
+    return wide @ np.full(n, 1.0 / n), np.einsum("bi,bi->b", wide, wide) / n
+
+
 def _summary(h: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float, float, float]:
     """Sums over the networks of a batch: mean, its square; mean square, its square; of y: mean, mean square."""
-    means, squares = h.mean(axis=1, dtype=np.float64), _mean_square(h)
-    own = float(means.sum()), float(squares.sum())
-    other = own if y is h else (float(y.mean(axis=1, dtype=np.float64).sum()), float(_mean_square(y).sum()))
-    return own[0], float(means @ means), own[1], float(squares @ squares), *other
+    means, squares = _mean_and_square(h)
+    mean, square = float(means.sum()), float(squares.sum())
+    y_mean, y_square = (mean, square) if y is h else (float(values.sum()) for values in _mean_and_square(y))
+    return mean, float(means @ means), square, float(squares @ squares), y_mean, y_square
 
 
 def _count(h: np.ndarray, deviation: float) -> np.ndarray:

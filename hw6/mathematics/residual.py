@@ -177,8 +177,18 @@ def gradient_A(trace: Trace, gradients_b: Sequence[Tensor], layer: int) -> Tenso
 
 def norms(trace: Trace, gradients_b: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
     """Euclidean norms of dy_L/dA_l and dy_L/db_l for l = 1 ... L: the norm of an outer product is one of norms."""
-    b = np.array([norm(gradient) for gradient in gradients_b])
-    return b * np.array([norm(y) for y in trace.y]), b
+    b = np.append(_lengths(gradients_b[:-1]), norm(gradients_b[-1]))
+    y = np.append(norm(trace.y[0]), _lengths(trace.y[1:]))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for float64 is told as inf
+        return b * y, b
+
+
+def _lengths(vectors: Sequence[Tensor]) -> np.ndarray:
+    """The Euclidean norms of vectors of one length, as ``norm`` gives them."""
+    rows = torch.stack(list(vectors))
+    largest = rows.abs().amax(dim=1)
+    scaled = torch.linalg.vector_norm(rows / largest[:, None], dim=1) * largest
+    return np.asarray(torch.where((largest > 0.0) & (largest < math.inf), scaled, largest).cpu().numpy())
 
 
 def norm(values: Tensor) -> float:
@@ -205,7 +215,7 @@ def autograd(network: Network, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 def relative_difference(values: Tensor, reference: Tensor) -> float:
     """|values - reference| / |reference|; 0 if both are 0. Numbers at the edge of underflow count as SMALLEST."""
     apart = norm(values - reference)
-    return apart / max(norm(reference), SMALLEST) if apart > 0.0 else 0.0
+    return 0.0 if apart == 0.0 else apart / max(norm(reference), SMALLEST)
 
 
 def autograd_differences(network: Network, x: Tensor, trace: Trace, gradients_b: Sequence[Tensor]) -> np.ndarray:

@@ -3,8 +3,8 @@
     out_c(s) = sum over branches b of relu( sum_k W_b[c, k] h_b[k](s) + v_b[c] ),      s a pixel
 
 Written as a convolution it makes ``branches * channels`` numbers a pixel (8,192 for the homework's layer) of which only
-``channels`` remain. Here a tile of few pixels is expanded, rectified and summed while it lies in the cache, so that what
-is held is one tile. The backward pass expands each tile again instead of keeping it: with m_b = [z_b > 0],
+``channels`` remain. Here a tile of few pixels is expanded, rectified and summed while it lies in the cache, so that
+what is held is one tile. The backward pass expands each tile again instead of keeping it: with m_b = [z_b > 0],
 
     dh_b = W_b' (g * m_b),      dW_b = sum over pixels (g * m_b) h_b',      dv_b = sum over pixels g * m_b.
 
@@ -32,11 +32,11 @@ class Tile(NamedTuple):
 
     images: slice
     pixels: slice
-    count: int
+    size: int
 
 
 def tiles(images: int, pixels: int, most: int) -> Iterator[Tile]:
-    """Cut ``images`` of ``pixels`` each into tiles of at most ``most`` pixels (at least one), covering each pixel once."""
+    """Cut ``images`` of ``pixels`` each into tiles of at most ``most`` pixels (at least 1), each pixel in one."""
     if pixels == 0:
         return
     step = max(1, most // pixels)
@@ -50,7 +50,7 @@ def tiles(images: int, pixels: int, most: int) -> Iterator[Tile]:
 class _Stage:
     """Weights, hidden pixels and the one tile of memory of a pass.
 
-    Half-precision numbers are computed in float32, as the convolutions of a CPU do inside; all others in their own type.
+    Half-precision numbers are computed in float32, as the convolutions of a CPU do inside; others in their own type.
     """
 
     def __init__(self, h: Tensor, weight: Tensor, bias: Tensor) -> None:
@@ -67,14 +67,14 @@ class _Stage:
         self.memory = h.new_empty(self.branches * self.channels * most, dtype=self.dtype)
 
     def hidden(self, tile: Tile) -> Tensor:
-        """The tile's pixels by branch, (branches, width, count): a view."""
-        flat = self.h[tile.images, tile.pixels].reshape(tile.count, self.branches, self.width)
+        """The tile's pixels by branch, (branches, width, size): a view."""
+        flat = self.h[tile.images, tile.pixels].reshape(tile.size, self.branches, self.width)
         return flat.permute(1, 2, 0).to(self.dtype)
 
     def expanded(self, tile: Tile, hidden: Tensor) -> Tensor:
-        """z of the tile, (branches, channels, count), in the one piece of memory."""
-        shape = (self.branches, self.channels, tile.count)
-        z = self.memory[: self.branches * self.channels * tile.count].view(shape)
+        """z of the tile, (branches, channels, size), in the one piece of memory."""
+        shape = (self.branches, self.channels, tile.size)
+        z = self.memory[: self.branches * self.channels * tile.size].view(shape)
         return torch.baddbmm(self.bias, self.weight, hidden, out=z)
 
 
@@ -136,9 +136,9 @@ def branch_sum_backward(
         for tile in stage.tiles:
             hidden = stage.hidden(tile)
             z = stage.expanded(tile, hidden)
-            upstream = _at(by_channel, tile).reshape(stage.channels, tile.count).to(stage.dtype)
+            upstream = _at(by_channel, tile).reshape(stage.channels, tile.size).to(stage.dtype)
             torch.ops.aten.threshold_backward.grad_input(upstream.expand_as(z), z, 0.0, grad_input=z)
-            # (width, count) (count, channels): the other way round BLAS is three to ten times slower.
+            # (width, size) (size, channels): the other way round BLAS is three to ten times slower.
             grad_weight.baddbmm_(hidden, z.transpose(1, 2))
             grad_bias += z.sum(2)
             part = grad_h[tile.images, tile.pixels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,10 +41,8 @@ def finish(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL to the whole group: nobody gets to say goodbye."""
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it has ended by itself
     process.communicate()
 
 

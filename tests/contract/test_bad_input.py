@@ -97,21 +97,50 @@ ONE_MISTAKE: dict[str, tuple[list[str], list[str]]] = {
     "starter of other size": (["data=starter", "p=11", "data.n_train=5"], ["data.n_train=5: ", "data=starter"]),
     "starter width": (["data=starter", "p=12"], ["p=12: ", "data=starter", "p=11"]),
 }
-SINGLE_SLOW = {
-    *("p negative", "p true", "seed fraction", "seed 2^63", "lambda 0.0", "lambda negative", "lambda.value -1"),
-    *("lambda.value inf", "workers fraction", "key near miss in group", "key added by force", "key deleted with value"),
-    *("objective near miss", "key without group", "device unknown", "lambda.value nan", "no training data"),
+SINGLE_FAST = {  # and, since they cost nothing, those that are refused before Hydra is asked
+    *(
+        "p zero",
+        "p fraction",
+        "p word",
+        "p huge",
+        "empty range",
+        "empty colon",
+        "backward colon",
+        "open colon",
+        "no start",
+    ),
+    *(
+        "no step",
+        "step zero",
+        "interval",
+        "open bracket",
+        "open range",
+        "lambda unknown",
+        "lambda near miss",
+        "lambda null",
+    ),
+    *("lambda zero", "lambda.value nan", "lambda.min above max", "lambda.num zero", "lambda.value of tuned"),
+    *(
+        "no training data",
+        "no validation data",
+        "sigma negative",
+        "seed negative",
+        "no cuda",
+        "key unknown",
+        "key added",
+    ),
+    *("key of another experiment", "experiment unknown", "group deleted", "missing reference", "workers word"),
+    *("objective near miss", "engine unknown", "no override", "no key", "number and fixed", "starter width"),
 }
 SWEEP_FAST = {
-    *("p zero", "p list", "seed huge", "empty range", "interval", "open bracket", "lambda unknown", "lambda null"),
+    *("p zero", "p list", "seed huge", "empty range", "lambda unknown", "lambda null", "lambda.min above max"),
     *(
-        "lambda.min above max",
         "lambda.value of tuned",
-        "key unknown",
         "key there already",
         "group of another experiment",
+        "experiment unknown",
+        "workers zero",
     ),
-    *("experiment unknown", "missing reference", "workers zero"),
 }
 BASIC_FAST = {"p zero", "lambda unknown", "lambda.value of tuned", "key there already"}
 NAMED_FAST = {"lambda near miss", "lambda.value 0", "key unknown"}
@@ -125,7 +154,7 @@ def _ways() -> list[object]:
             if way == "named" and case in CHOOSES_EXPERIMENT | {"starter width", "starter of other size"}:
                 continue
             fast = {
-                "single": set(ONE_MISTAKE) - SINGLE_SLOW,
+                "single": SINGLE_FAST,
                 "sweep": SWEEP_FAST,
                 "basic": BASIC_FAST,
                 "named": NAMED_FAST,
@@ -212,7 +241,7 @@ def test_a_million_bad_values_are_a_few_lines(command: Command) -> None:
     assert ran.files == []
 
 
-@pytest.mark.parametrize("overrides", [["p=1,2"], ["p=1:3"], ["p=range(1,3)"], ["lambda=fixed,tuned"], ["seed=0,1"]])
+@pytest.mark.parametrize("overrides", [["p=1,2"], ["p=1:3"], ["lambda=fixed,tuned"]])
 def test_a_sweep_without_its_flag_is_told_to_add_it(command: Command, overrides: list[str]) -> None:
     ran = command(*overrides)
     assert_refused(ran, 1)
@@ -267,7 +296,7 @@ def test_an_unknown_flag_is_an_error_of_hw6_in_python(
 
 
 @pytest.mark.parametrize("way", ["single", "sweep", "basic"])
-@pytest.mark.parametrize("below", ["", "/deeper"])
+@pytest.mark.parametrize("below", ["", _slow("/deeper")])
 def test_a_file_in_the_way_of_the_directory(command: Command, way: str, below: str) -> None:
     (command.folder / "taken").write_text("mine")
     key = "hydra.run.dir" if way == "single" else "hydra.sweep.dir"
@@ -321,12 +350,12 @@ def test_an_objective_is_a_metric_of_the_experiment_that_runs(command: Command) 
     ("override", "fragments"),
     [
         ("n=1001", ["n=1001: ", "0 to 1000"]),
-        ("x=10.5", ["x=10.5: ", "at most 10"]),
-        ("flag=maybe", ["flag=maybe: ", "true or false"]),
+        _slow("x=10.5", ["x=10.5: ", "at most 10"]),
+        _slow("flag=maybe", ["flag=maybe: ", "true or false"]),
         ("kind=fency", ["kind=fency: ", "did you mean fancy?"]),
         ("sizes=[]", ["sizes=[]: ", "at least 1 whole numbers"]),
-        ("sizes=[1,0]", ["sizes=[1,0]: ", "each at least 1"]),
-        ("sizes=7", ["sizes=7: ", "[10,20]"]),
+        _slow("sizes=[1,0]", ["sizes=[1,0]: ", "each at least 1"]),
+        _slow("sizes=7", ["sizes=7: ", "[10,20]"]),
         ("n=99", ["n=99: ", "out of the question"]),
         ("inner.dept=3", ["inner.dept=3: ", "did you mean inner.depth?"]),
         ("p=3", ["p=3: ", "third_party"]),
@@ -363,7 +392,7 @@ def test_a_missing_path_is_told_even_beside_a_good_one(command: Command, module:
     assert "missing" in ran.lines[0]
 
 
-@pytest.mark.parametrize("harm", ["truncated", "flipped", "emptied"])
+@pytest.mark.parametrize("harm", ["truncated", _slow("flipped"), _slow("emptied")])
 def test_a_damaged_shard_is_named_and_skipped(command: Command, harm: str) -> None:
     import pandas as pd
 
@@ -376,9 +405,10 @@ def test_a_damaged_shard_is_named_and_skipped(command: Command, harm: str) -> No
     victim.write_bytes(bytes(data) if harm == "flipped" else data[:-9] if harm == "truncated" else b"")
     ran = command("there", module="hw6.aggregate")
     assert ran.status == 1
-    assert len(ran.lines) == 1
     assert victim.name in ran.lines[0]
     assert "left out" in ran.lines[0]
+    assert all(victim.name in line for line in ran.lines), "only what is damaged is told"
+    assert "Traceback" not in ran.err
     assert sorted(pd.read_parquet(command.folder / "there" / "table.parquet")["p"]) == [4, 5]
 
 
@@ -403,7 +433,7 @@ def test_what_is_aggregated_cannot_be_written(command: Command) -> None:
 # --- tracebacks -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["p=0"], ["-m", "p=0"], ["-m", "lambda=banana"], ["widht=3"]])
+@pytest.mark.parametrize("arguments", [["p=0"], ["-m", "lambda=banana"]])
 def test_a_traceback_is_given_to_those_who_ask(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
@@ -413,7 +443,7 @@ def test_a_traceback_is_given_to_those_who_ask(
     assert os.environ["HYDRA_FULL_ERROR"] == "1"
 
 
-@pytest.mark.parametrize(("asked", "status"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize(("asked", "status"), [(True, 1), _slow(False, 2)])
 def test_a_process_shows_a_traceback_only_on_demand(process: Process, asked: bool, status: int) -> None:
     if asked:
         process.environment["HYDRA_FULL_ERROR"] = "1"

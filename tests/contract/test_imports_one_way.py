@@ -160,8 +160,8 @@ sys.exit(status)
     "arguments",
     [
         ["-m", "p=3:6", "lambda=0.01,tuned", "data.n_train=5"],
-        ["p=3", "data.n_train=5"],
-        ["-m", "experiment=noop", "p=3:6", "hydra.sweep.dir=s"],
+        pytest.param(["p=3", "data.n_train=5"], marks=pytest.mark.slow),
+        pytest.param(["-m", "experiment=noop", "p=3:6", "hydra.sweep.dir=s"], marks=pytest.mark.slow),
     ],
 )
 def test_a_sweep_loads_nothing_that_it_does_not_use(process: Process, arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.modules import activation as torch_activations
@@ -72,7 +72,7 @@ def test_arguments_are_given_only_where_torch_has_no_default() -> None:
         make("MultiheadAttention")
 
 
-@pytest.mark.parametrize("q", [0.01, 0.1, 0.4, 0.5, 0.9, 1 - 2.0**-53])
+@pytest.mark.parametrize("q", [0.01, 0.4, 0.5, 1 - 2.0**-53])
 @pytest.mark.parametrize("name", NAMES)
 def test_both_verdicts_are_those_of_the_theorem(name: str, q: float) -> None:
     assert both(make(name), q) == (name in COMMUTE, name in COMMUTE)
@@ -148,7 +148,8 @@ def test_rounding_is_seen_and_told_from_inequality() -> None:
     assert smallest > 1e12
 
 
-@pytest.mark.parametrize("samples", [64, 1000, 65536])
+@pytest.mark.parametrize("samples", [64, 1000, pytest.param(65536, marks=pytest.mark.slow)])
+@settings(max_examples=40)
 @given(jump=st.floats(2.0**LOW * 1.2, 2.0**HIGH * 0.8), sign=st.sampled_from([-1.0, 1.0]), seed=st.integers(0, 10**6))
 def test_no_jump_is_missed_at_the_smallest_q_allowed(samples: int, jump: float, sign: float, seed: int) -> None:
     q = FEWEST_DROPPED / samples

@@ -64,7 +64,7 @@ def networks(draws: st.DrawFn) -> tuple[Network, torch.Tensor]:
     return network, x * draws(st.sampled_from([0.0, 1.0, 20.0]))
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(networks())
 def test_formulas_are_autograd(case: tuple[Network, torch.Tensor]) -> None:
     network, x = case
@@ -154,7 +154,7 @@ def test_every_activation_and_its_slope(activation: str) -> None:
 @pytest.mark.parametrize("what", ["A", "derivative"])
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "gelu"])
 @given(depth=st.integers(4, 20), place=st.floats(0.0, 1.0), seed=st.integers(0, 1000))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_a_zeroed_layer_kills_what_is_below_without_skip_alone(
     what: str, activation: str, depth: int, place: float, seed: int
 ) -> None:
@@ -208,6 +208,16 @@ def test_layers_are_shared_by_depths_and_follow_nn_linear() -> None:
             assert float(own.abs().max()) <= 1 / math.sqrt(entries)
             assert float(own.std()) == pytest.approx(float(theirs.detach().std()), rel=0.1)
     assert not torch.equal(torch.tensor(streams.generator(0, "residual_A").random(4)), weights[0].flatten()[:4])
+
+
+def test_norms_of_layers_are_those_of_vectors() -> None:
+    vectors = [
+        torch.tensor(v, dtype=torch.float64) for v in ([3, 4], [0, 0], [1e300, 1e300], [1e-300, 0], [1, math.inf])
+    ]
+    trace = Trace([torch.ones(1, dtype=torch.float64), *vectors], [], torch.ones(1))
+    a, b = norms(trace, [*vectors, torch.ones(1, dtype=torch.float64)])
+    np.testing.assert_allclose(b, [*map(norm, vectors), 1.0], rtol=1e-15)
+    assert a[-1] == math.inf
 
 
 def test_norms_neither_overflow_nor_underflow() -> None:
