@@ -25,10 +25,10 @@ run: setup
 	$(BIN)/python -m hw6.plot outputs/double_descent/main
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow --strict-skips
 
 lint: setup
 	$(BIN)/ruff check .

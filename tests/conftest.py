@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import os
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from recipes import THIRD_PARTY, install_third_party
+from running import Command, Process
+from threadpoolctl import threadpool_limits
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--strict-skips", action="store_true", help="a skipped test fails the run, as CI wants it")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--strict-skips") and terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("skipped tests count as failures here (--strict-skips)", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--strict-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread() -> Iterator[None]:
+    """As a sweep has it: bits are promised for that."""
+    with threadpool_limits(limits=1):
+        yield
+
+
 hypothesis.settings.register_profile("hw6", max_examples=60, deadline=None)  # machines are shared: no deadline
 hypothesis.settings.load_profile("hw6")
 
@@ -55,111 +76,12 @@ def awkward_path(tmp_path: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command did.
-
-    Attributes:
-        status: its exit status.
-        out, err: what it printed.
-        files: the files that it wrote below its working directory, as relative paths in order.
-        folders: the directories that it made there.
-    """
-
-    status: int
-    out: str
-    err: str
-    files: list[str] = field(repr=False)
-    folders: list[str] = field(repr=False)
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines of hw6 itself on standard error, without its name."""
-        return [line.removeprefix("hw6: ") for line in self.err.splitlines() if line.startswith("hw6: ")]
-
-
-def _contents(folder: Path) -> tuple[set[str], set[str]]:
-    entries = [(path, path.relative_to(folder).as_posix()) for path in folder.rglob("*")]
-    return {name for path, name in entries if path.is_file()}, {name for path, name in entries if path.is_dir()}
-
-
-@dataclass
-class Command:
-    """``python -m hw6.run`` and its fellows, without a new process."""
-
-    folder: Path
-
-    def __call__(self, *arguments: str, module: str = "hw6.run") -> Ran:
-        from importlib import import_module
-
-        main = import_module(module).main
-        files, folders = _contents(self.folder)
-        out, err = io.StringIO(), io.StringIO()
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        before = os.getcwd()
-        os.chdir(self.folder)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    status = main(list(arguments))
-                except SystemExit as end:
-                    status = end.code if isinstance(end.code, int) else 1
-        finally:
-            os.chdir(before)
-            for handler in set(root.handlers) - set(handlers):
-                handler.close()
-            root.handlers[:], root.level = handlers, level
-        new_files, new_folders = _contents(self.folder)
-        return Ran(status, out.getvalue(), err.getvalue(), sorted(new_files - files), sorted(new_folders - folders))
-
-    def sweep(self, *arguments: str, into: str | None = None) -> Any:
-        """Run a sweep that must succeed; its frame."""
-        from hw6.aggregate import load
-
-        folder = into or f"sweep-{len(list(self.folder.iterdir()))}"
-        ran = self("-m", *arguments, f"hydra.sweep.dir={folder}")
-        assert ran.status == 0, ran.err
-        return load(self.folder / folder)
-
-
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     """Commands in this process, in an empty working directory."""
     folder = tmp_path / "cwd"
     folder.mkdir()
     return Command(folder)
-
-
-@dataclass
-class Process:
-    """The same commands as a user starts them: a new interpreter."""
-
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, *arguments: str, module: str = "hw6.run", options: Sequence[str] = ()) -> Ran:
-        return self._run([sys.executable, *options, "-m", module, *arguments])
-
-    def code(self, text: str, *options: str) -> Ran:
-        """Run a program given as text."""
-        return self._run([sys.executable, *options, "-c", text])
-
-    def _run(self, words: Sequence[str]) -> Ran:
-        files, folders = _contents(self.folder)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HYDRA_")}
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env=environment | self.environment,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=300,
-            check=False,
-        )
-        new_files, new_folders = _contents(self.folder)
-        return Ran(done.returncode, done.stdout, done.stderr, sorted(new_files - files), sorted(new_folders - folders))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Command
 from recipes import PLAIN_COLUMNS, RAISES, SMALL, THIRD_PARTY, assert_same_rows
+from running import Command
 
 import hw6
 from hw6.aggregate import load

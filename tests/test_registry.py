@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Command, Process
 from recipes import THIRD_PARTY
+from running import Command, Process
 
 from hw6.aggregate import load
 from hw6.errors import BadInput

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command, Process
 from recipes import RAISES, SMALL, assert_same_rows
+from running import Command, Process
 
 from hw6 import run_sweep
 from hw6.aggregate import load

@@ -198,9 +198,9 @@ def _both(s: nn.Module, z: torch.Tensor, m: torch.Tensor, seed: int) -> tuple[to
 def in_eps(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
     """Differences relative to the larger of two values, in units of 2^-52.
 
-    Below 2^-1022 the spacing of float64 shrinks no further, so that this is the smallest value counted.
+    Values below 2^-969 count as that: one that underflows is wrong by 2^-1075 and may be multiplied by c, at most 2^53.
     """
-    larger = torch.maximum(one.abs(), two.abs()).clamp(min=2.0**-1022)
+    larger = torch.maximum(one.abs(), two.abs()).clamp(min=2.0**-969)
     return (one - two).abs() / larger / EPS
 
 

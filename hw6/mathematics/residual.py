@@ -44,7 +44,7 @@ def _sigmoid(z: Tensor) -> tuple[Tensor, Tensor]:
 
 def _tanh(z: Tensor) -> tuple[Tensor, Tensor]:
     t = torch.tanh(z)
-    return t, 1.0 - t * t
+    return t, (1.0 - t) * (1.0 + t)  # 1 - t^2 with t^2 rounded would lose half its digits at z = 9
 
 
 def _silu(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,14 +137,17 @@ class Trace:
 
 
 def forward(network: Network, x: Tensor) -> Trace:
-    """The values and slopes of every layer for an input x (n,)."""
+    """The values and slopes of every layer for an input x (n,).
+
+    z_l is computed as ``autograd`` computes it: where s is saturated, a last bit of z_l can be many digits of s'(z_l).
+    """
     both = ACTIVATIONS[network.activation]
     y, slopes = [x], []
     for layer in range(1, network.depth):
-        value, slope = both(torch.addmv(network.biases[layer - 1], network.weights[layer - 1], y[-1]))
+        value, slope = both(functional.linear(y[-1], network.weights[layer - 1], network.biases[layer - 1]))
         slopes.append(torch.zeros_like(slope) if layer == network.flat else slope)
         y.append(value.add_(y[-1]) if network.skips(layer) else value)
-    return Trace(y, slopes, torch.addmv(network.biases[-1], network.weights[-1], y[-1]))
+    return Trace(y, slopes, functional.linear(y[-1], network.weights[-1], network.biases[-1]))
 
 
 def jacobian(network: Network, trace: Trace, layer: int) -> Tensor:

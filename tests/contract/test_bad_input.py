@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Command, Process, Ran
+from running import Command, Process, Ran
 
 SINGLE: tuple[str, ...] = ()
 SWEEP = ("-m",)

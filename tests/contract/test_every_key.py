@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Command
 from recipes import FROZEN_IDS, SMALL
+from running import Command
 
 from hw6 import folders
 from hw6.aggregate import load

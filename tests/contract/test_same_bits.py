@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from conftest import Command, Process
 from recipes import SMALL, assert_same_rows, bits
+from running import Command, Process
 
 from hw6.aggregate import load
 

@@ -19,7 +19,7 @@ from hw6.sweep import store
 pytestmark = pytest.mark.slow
 
 KILLS = 25
-SWEEP = ("p=10:310:10", "seed=0:120", "lambda=tuned", "workers=2")
+SWEEP = ("p=10:310:10", "seed=0:60", "lambda=tuned", "workers=2")
 SMALL = ("p=5:15", "seed=0:2", "lambda=0.1,tuned", "data.n_train=30", "data.n_validation=10", "data.n_test=8")
 
 

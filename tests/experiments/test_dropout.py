@@ -13,7 +13,7 @@ from hw6.experiments.dropout import ACTIVATIONS, EXPERIMENT, FEWEST_DROPPED, MET
 from hw6.figure_data import CurvePanel, MapPanel
 
 if TYPE_CHECKING:
-    from conftest import Command, Process
+    from running import Command, Process
 
 BASE = {"activation": "ReLU", "q": 0.4, "mode": "train", "seed": 0, "samples": 1024}
 FAST = ("experiment=dropout", "samples=1024")
@@ -65,6 +65,7 @@ def test_bits_depend_on_the_cell_alone() -> None:
             assert alone[name].tolist() == whole[name][index : index + 1].tolist(), (cell, name)
 
 
+@pytest.mark.slow
 def test_one_job_a_cell_gives_the_same_rows(command: Command) -> None:
     sweep = [*FAST, "activation=ReLU,Sigmoid", "q=0.1,0.4"]
     assert_same_rows(command.sweep(*sweep), command.sweep("hydra/sweeper=basic", *sweep))

@@ -200,7 +200,9 @@ def test_a_signal_that_overflows_fails_its_own_cell_only(command):
     assert "OverflowError: variance of layer 1024 is inf" in ran.err
     from hw6.aggregate import load
 
-    assert (load(command.folder / "there")["depth"] == 3).all()
+    frame = load(command.folder / "there")
+    assert (frame["status"] == "done").tolist() == [True] * 3 + [False]
+    assert (frame["depth"][:3] == 3).all()
 
 
 def test_a_run_does_not_import_torch(process):

@@ -13,7 +13,7 @@ from hw6.experiments.residual import ACTIVATIONS, EXPERIMENT, METRICS
 from hw6.figure_data import CurvePanel, MapPanel
 
 if TYPE_CHECKING:
-    from conftest import Command, Process
+    from running import Command, Process
 
 BASE = {
     "depth": 6,
@@ -89,6 +89,7 @@ def test_bits_depend_on_the_cell_alone() -> None:
             assert alone[name].tobytes() == whole[name][whole["cell"] == index].tobytes(), (cell, name)
 
 
+@pytest.mark.slow
 def test_one_job_a_cell_gives_the_same_rows(command: Command) -> None:
     sweep = [*FAST, "skip=true,false", "zeroed_layer=0,4"]
     assert_same_rows(command.sweep(*sweep), command.sweep("hydra/sweeper=basic", *sweep))

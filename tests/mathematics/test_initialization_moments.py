@@ -112,13 +112,12 @@ def test_theory_agrees_with_simulation_where_it_is_exact(init, activation):
         steady = spread == 0
         assert np.abs(found.relative[~steady] / spread[~steady]).max(initial=0) < 4.5
         assert np.abs(found.relative[steady]).max(initial=0) < 1e-5
-        np.testing.assert_allclose(
-            found.square_se[~steady], (theory.variance * spread)[~steady], rtol=0.4
-        )  # heavy tails
+        light = ~steady & (theory.kurtosis < 12)  # a sample does not show how wide a heavy-tailed square spreads
+        np.testing.assert_allclose(found.square_se[light], (theory.variance * spread)[light], rtol=0.25)
         assert (np.abs(found.mean) < 4.5 * np.sqrt(theory.variance / widths[1:] / 10_000)).all()
         off = np.abs(found.gradient - theory.gradient)
         assert (off <= 4.5 * found.gradient_se + 1e-6 * theory.gradient).all()
-        np.testing.assert_allclose(found.y_square, theory.second_moment, rtol=0.15)
+        np.testing.assert_allclose(found.y_square[light], theory.second_moment[light], rtol=0.15)
 
 
 @pytest.mark.parametrize("activation", ["elu", "tanh", "sigmoid", "silu", "softplus"])

@@ -95,7 +95,7 @@ def test_the_layer_jacobian_is_autograds(case: tuple[Network, torch.Tensor]) -> 
             own = jacobian(network, trace, layer)
 
             def step(y: torch.Tensor, layer: int = layer) -> torch.Tensor:
-                z = network.weights[layer - 1] @ y + network.biases[layer - 1]
+                z = torch.nn.functional.linear(y, network.weights[layer - 1], network.biases[layer - 1])
                 if layer == network.depth:
                     return z
                 value = REFERENCE[network.activation](z)
@@ -189,7 +189,9 @@ def test_no_jacobian_is_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     width, depth = 20_000, 30
     one = torch.ones((), dtype=torch.float64) / width
     weights = [one.expand(1 if layer == depth else width, width) for layer in range(1, depth + 1)]
-    monkeypatch.setattr(torch, "addmv", lambda b, a, y: b + a[0, 0] * y.sum())  # the product, without a copy of a
+    # The products, without a copy of the matrix.
+    monkeypatch.setattr(torch.nn.functional, "linear", lambda y, a, b: b + a[0, 0] * y.sum())
+    monkeypatch.setattr(torch, "addmv", lambda b, a, y: b + a[0, 0] * y.sum())
     monkeypatch.setattr(torch, "mv", lambda a, y: (a[0, 0] * y.sum()).expand(width))
     biases = [torch.zeros(1 if layer == depth else width, dtype=torch.float64) for layer in range(1, depth + 1)]
     network = Network(weights, biases, "identity", True)

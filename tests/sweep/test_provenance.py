@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command
+from running import Command
 
 import hw6
 from hw6.aggregate import load, provenance
