@@ -3,8 +3,8 @@
     python benchmarks/stm_conv.py [--batch 8] [--resolution 56] [--repeats 5] [--json FILE]
 
 The peers are written as one would write the layer with ``nn.Conv2d`` alone: a list of 32 branches, and three grouped
-convolutions with a ReLU after each. All share one set of parameters. One thread, float32. The ways take turns, so that
-a busy machine slows all of them; medians. Memory is counted from torch's allocator, above input and parameters. Answers
+convolutions with a ReLU after each. All share one set of parameters. One thread, float32. Each way is timed in a
+process of its own, since what one leaves in the allocator speeds up the next; medians. Memory is counted from torch's allocator, above input and parameters. Answers
 are compared with the list of branches, gradients where no ReLU is within rounding of its kink.
 """
 
@@ -14,8 +14,10 @@ import argparse
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -103,37 +105,48 @@ def answers(layer: nn.Module, work: Callable[[], object], x: Tensor) -> list[Ten
     return [out.detach(), x.grad, *(named[name] for name in sorted(named))]
 
 
-def medians(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Seconds of each, in turn."""
-    times: list[list[float]] = [[] for _ in works]
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """The median, after one pass that does not count."""
+    work()
+    times = []
     for _ in range(repeats):
-        for own, work in zip(times, works, strict=True):
-            start = time.perf_counter()
-            work()
-            own.append(time.perf_counter() - start)
-    return [statistics.median(own) for own in times]
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
-def compare(setting: Setting, repeats: int) -> list[dict[str, object]]:
+def time_one(setting: Setting, name: str, repeats: int) -> dict[str, float]:
+    """What a process of its own does: the allocator then holds nothing that another way has left."""
+    layer = ways(setting)[name]
     x, upstream = problem(setting)
-    layers = ways(setting)
+    forward = seconds(inference(layer, x), repeats)
+    both = seconds(training(layer, x.detach().clone().requires_grad_(), upstream), repeats)
+    return {"forward_s": forward, "both_s": both}
+
+
+def in_its_own_process(options: argparse.Namespace, name: str) -> dict[str, float]:
+    sizes = ["--batch", str(options.batch), "--resolution", str(options.resolution), "--repeats", str(options.repeats)]
+    done = subprocess.run([sys.executable, __file__, *sizes, "--one", name], check=True, capture_output=True, text=True)
+    times: dict[str, float] = json.loads(done.stdout)
+    return times
+
+
+def compare(setting: Setting) -> list[dict[str, object]]:
+    """Answers and memory of each way."""
+    x, upstream = problem(setting)
     held = x.detach().clone().requires_grad_()
-    forward = [inference(layer, x) for layer in layers.values()]
-    both = [training(layer, held, upstream) for layer in layers.values()]
-    found, expected = [], None
-    for name, layer, one, two in zip(layers, layers.values(), forward, both, strict=True):
-        got = answers(layer, two, held)
+    found: list[dict[str, object]] = []
+    expected: tuple[Tensor, ...] = ()
+    for name, layer in ways(setting).items():
+        got = answers(layer, training(layer, held, upstream), held)
         expected = expected or tuple(got)
         difference = largest_difference(got, expected)
+        del got
         for tensor in (held, *layer.parameters()):
             tensor.grad = None
-        del got
-        found.append(
-            {"way": name, "forward_bytes": peak_bytes(one), "both_bytes": peak_bytes(two), "difference": difference}
-        )
-    del expected
-    for line, one, two in zip(found, medians(forward, repeats), medians(both, repeats), strict=True):
-        line |= {"forward_s": one, "both_s": two}
+        memory = peak_bytes(inference(layer, x)), peak_bytes(training(layer, held, upstream))
+        found.append({"way": name, "forward_bytes": memory[0], "both_bytes": memory[1], "difference": difference})
     return found
 
 
@@ -155,9 +168,16 @@ def main() -> int:
     parser.add_argument("--resolution", type=int, default=56)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument("--one", help="only time one way, and print its times (used by the benchmark itself)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    lines = compare(Setting(0, "float32", options.batch, options.resolution), options.repeats)
+    setting = Setting(0, "float32", options.batch, options.resolution)
+    if options.one:
+        print(json.dumps(time_one(setting, options.one, options.repeats)))
+        return 0
+    lines = compare(setting)
+    for line in lines:
+        line |= in_its_own_process(options, str(line["way"]))
     loop, grouped, fused = lines[0], lines[1], lines[-1]
     ratios = {
         "forward: loop / fused": loop["forward_s"] / fused["forward_s"],

@@ -323,13 +323,6 @@ def test_a_directory_that_the_system_refuses(command: Command, way: str) -> None
     assert ran.lines[0].startswith(f"{key}=/proc"), ran.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_without_permission(command: Command) -> None:
-    closed = command.folder / "closed"
-    closed.mkdir(mode=0o500)
-    assert_refused(command("-m", "experiment=noop", "p=3", "hydra.sweep.dir=closed/here"), 1)
-
-
 def test_somebody_elses_folder_is_not_swept_into(command: Command) -> None:
     (command.folder / "photos").mkdir()
     (command.folder / "photos" / "holiday.jpg").write_text("sea")
