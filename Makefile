@@ -28,7 +28,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n auto
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -m slow --strict-skips
+	$(BIN)/python -m pytest -q -m slow -n auto --strict-skips
 
 lint: setup
 	$(BIN)/ruff check .
@@ -51,6 +51,9 @@ bench: setup
 	$(BIN)/python benchmarks/main_command.py
 	$(BIN)/python benchmarks/solver.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/initialization.py
+	$(BIN)/python benchmarks/residual.py
+	$(BIN)/python benchmarks/stm_conv.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,8 +4,9 @@
 
 The peers are written as one would write the layer with ``nn.Conv2d`` alone: a list of 32 branches, and three grouped
 convolutions with a ReLU after each. All share one set of parameters. One thread, float32. Each way is timed in a
-process of its own, since what one leaves in the allocator speeds up the next; medians. Memory is counted from torch's allocator, above input and parameters. Answers
-are compared with the list of branches, gradients where no ReLU is within rounding of its kink.
+process of its own, since what one leaves in the allocator speeds up the next; medians. Memory is counted from torch's
+allocator, above input and parameters. Answers are compared with the list of branches, gradients where no ReLU is
+within rounding of its kink.
 """
 
 from __future__ import annotations

@@ -84,7 +84,9 @@ def make_plan(
         if block is not None:
             blocks.append(block)
     reader = f"{' and '.join(who)} does not read it", f"; it reads {', '.join(sorted(read))}"
-    mistakes += [_unread(s, keys, reader) for s in settings if s.key not in used and (s.typed or s.key not in keys)]
+    unread = [s for s in settings if s.key not in used and (s.typed or s.key not in keys)]
+    whole = {f"{s.key}." for s in unread}  # a group that is not read says enough of its keys
+    mistakes += [_unread(s, keys, reader) for s in unread if not s.key.startswith(tuple(whole))]
     if plain:
         mistakes += [_splits(s) for s in settings if s.key in used - everywhere]
     refuse(mistakes)
