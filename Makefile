@@ -20,7 +20,7 @@ setup: .venv/.ready
 	@touch $@
 
 run: setup
-	$(BIN)/python -m hw6.run -cn double_descent hydra.sweep.dir=outputs/double_descent/main
+	$(BIN)/python -m hw6.run -cn double_descent hydra.sweep.dir=outputs/double_descent/main changed=rerun
 	$(BIN)/python -m hw6.aggregate outputs/double_descent/main
 	$(BIN)/python -m hw6.plot outputs/double_descent/main
 

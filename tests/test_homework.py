@@ -168,6 +168,7 @@ def mentioned() -> list[str]:
     return [code for code in INLINE_CODE.findall(text) if code.startswith("python -m ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", mentioned())
 def test_commands_in_sentences_are_accepted(command: Command, line: str) -> None:
     words = shlex.split(line)
