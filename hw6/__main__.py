@@ -46,6 +46,8 @@ def complete(arguments: Sequence[str]) -> int:
     from hw6 import run
 
     line = os.environ.get("COMP_LINE", "")
+    if not line and any(argument.startswith("query=") for argument in arguments):
+        return 0  # asked by hand: there is no line to complete
     if any(argument.startswith("query=") for argument in arguments):
         words = line[: int(os.environ.get("COMP_POINT", len(line)))].split(" ")
         typed = words[1] if len(words) > 1 else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hw6 import folders
 from hw6.errors import BadInput
 from hw6.experiments import registry
+from hw6.sweep import held
 from hw6.sweep.grammar import CommandLine
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -63,6 +64,10 @@ class Session:
         announce_experiments(self.line)
         folder = self.line.value("--config-path", "-cp")
         where = folders.conf() if folder is None else Path(folder).absolute()
+        for flag in (("--config-path", "-cp"), ("--config-dir", "-cd")):
+            given = self.line.value(*flag)
+            if given is not None and not Path(given).is_dir():
+                raise BadInput(flag[0], given, "must be a directory")
         with own_hydra(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(where), job_name="run"):
             yield
 
@@ -114,8 +119,11 @@ class Session:
             params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         composer = Composer(compose, loader.get_group_options, registry.experiment_named, loader)
         plan = make_plan(params, self.task, composer, single=not self.many, plain=self.many and self.foreign)
-        if not self.many:
-            _check_folder(composed[plan.blocks[0].overrides].hydra.run.dir)
+        config = composed[plan.blocks[0].overrides]
+        if self.many:
+            _check_unused(Path(config.hydra.sweep.dir))
+        else:
+            _check_folder(config.hydra.run.dir)
 
     def explain(self, error: Exception) -> None:
         """Say what is wrong in our own words where our own check finds it, else in the first line of Hydra's.
@@ -129,8 +137,9 @@ class Session:
             key = "hydra.sweep.dir" if self.many else "hydra.run.dir"
             raise BadInput(key, error.filename, f"cannot be written ({error.strerror})") from error
         if composing:
-            self.check()
-        if not isinstance(error, (HydraException, OmegaConfBaseException)):
+            with suppress(HydraException, OmegaConfBaseException, ValueError, TypeError):  # told by the error itself
+                self.check()
+        if not isinstance(error, (HydraException, OmegaConfBaseException)) and not _raised_by_hydra(error):
             raise error
         text = str(error.__cause__ or error).splitlines()
         raise BadInput(
@@ -138,9 +147,26 @@ class Session:
         ) from error
 
 
+def _raised_by_hydra(error: BaseException) -> bool:
+    """Whether an error without a class of Hydra's was raised while Hydra read the command."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
+    return str(module).partition(".")[0] in {"hydra", "omegaconf"}
+
+
+def _check_unused(folder: Path) -> None:
+    """Hydra's own sweepers number their jobs from 0 each time: they would overwrite those of an earlier sweep."""
+    if held.is_sweep(folder):
+        raise BadInput("hydra.sweep.dir", folder, "holds a sweep, which only hw6's own sweeper can go on with")
+
+
 def _check_folder(folder: str) -> None:
-    """Refuse a directory that cannot be made, before Hydra tries."""
+    """Refuse a directory that cannot be made, or is not for a single run, before Hydra writes there."""
     path = Path(folder).absolute()
+    if path.is_dir() and held.is_sweep(path, "hydra.run.dir") and any(path.glob("plan-*.json")):
+        raise BadInput("hydra.run.dir", folder, "holds a sweep", "choose another directory")
     while not path.exists() and path != path.parent:
         path = path.parent
     if not path.is_dir() or not os.access(path, os.W_OK):

@@ -25,7 +25,7 @@ class Status:
 
     Attributes:
         folder: its directory.
-        cells: the cells of its last plan; None where the record does not say.
+        cells: those of its last plan and those that earlier plans left beside it; None where the record is silent.
         done, failed: cells with rows.
         damaged: shards that cannot be read.
         owner: who runs it now, or None.
@@ -77,7 +77,8 @@ def status(folder: Path) -> Status:
     if running is not None and "started" in last:
         seconds = (now - datetime.fromisoformat(last["started"])).total_seconds()
         speed = max(len(done) + failures - last.get("before", 0), 0) / max(seconds, 1e-3)
-    return Status(folder, last.get("cells"), len(done), failures, len(damaged), running, speed, last.get("ended"))
+    cells = last["cells"] + last.get("outside", 0) if "cells" in last else None
+    return Status(folder, cells, len(done), failures, len(damaged), running, speed, last.get("ended"))
 
 
 def sweeps_below(path: Path) -> Iterator[Path]:
@@ -96,6 +97,17 @@ def sweeps_below(path: Path) -> Iterator[Path]:
             yield from sweeps_below(Path(entry.path))
 
 
+def _look(sweeps: Sequence[Path]) -> tuple[list[Status], list[str]]:
+    """The status of each sweep, and what is said of those whose record cannot be read."""
+    found, broken = [], []
+    for sweep in sweeps:
+        try:
+            found.append(status(sweep))
+        except Hw6Error as error:
+            broken += error.lines
+    return found, broken
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (0, 1: a shard is damaged, 2: no sweep there)."""
     import argparse
@@ -108,15 +120,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         while True:
-            found = [status(sweep) for path in options.paths for sweep in sweeps_below(Path(path))]
-            if not found:
+            sweeps = [sweep for path in options.paths for sweep in sweeps_below(Path(path))]
+            if not sweeps:
                 raise NoResults(f"{', '.join(options.paths)}: no sweep of hw6 here")
+            found, broken = _look(sweeps)
             if options.watch and sys.stdout.isatty():
                 print("\033[2J\033[H", end="")  # clears the screen
             for one in found:
                 print("\n".join(one.lines), flush=True)
+            for line in broken:
+                print(f"hw6: {line}", file=sys.stderr)
             if not options.watch or not any(one.owner for one in found):
-                return 1 if any(one.damaged for one in found) else 0
+                return 1 if broken or any(one.damaged for one in found) else 0
             time.sleep(WATCH_EVERY)
     except Hw6Error as error:
         for line in error.lines:

@@ -16,8 +16,8 @@ FORGOTTEN = ("resume=", "hydra.sweep.dir=", "retry=", "changed=", "dry_run=", "f
 def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     """A command line with ``resume=`` as one with ``hydra.sweep.dir=``; others as they are.
 
-    Alone, or with keys that only say how to run, ``resume=`` repeats the command that the directory remembers; with
-    other overrides it runs these in it.
+    The command is the one that the directory remembers; what is typed beside ``resume=`` takes the place of the same
+    keys in it.
 
     Raises:
         BadInput: there is no such sweep, or it remembers no command.
@@ -26,15 +26,13 @@ def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     if not asked:
         return line
     folder = _folder(asked[-1].partition("=")[2].strip("'\""), outputs)
-    rest = [text for text in line.overrides if not text.startswith("resume=")]
-    how = [text for text in rest if text.startswith((*FORGOTTEN, "workers=", "hydra/launcher="))]
-    flags = list(line.flags)
-    if how == rest:
-        remembered = split(_command(folder))
-        keys = {text.partition("=")[0] for text in how}
-        kept = [t for t in remembered.overrides if not t.startswith(FORGOTTEN) and t.partition("=")[0] not in keys]
-        rest = [*kept, *how]
-        flags = [*remembered.flags, *(flag for flag in flags if flag not in remembered.flags)]
+    typed = [text for text in line.overrides if not text.startswith("resume=")]
+    remembered = split(_command(folder))
+    keys = [text.partition("=")[0].lstrip("+") for text in typed]
+    replaced = tuple(prefix for key in keys for prefix in (f"{key}=", f"+{key}=", f"++{key}=", f"{key}."))
+    kept = [t for t in remembered.overrides if not t.startswith((*FORGOTTEN, *replaced))]
+    rest = [*kept, *typed]
+    flags = [*remembered.flags, *(flag for flag in line.flags if flag not in remembered.flags)]
     if "-m" not in flags and "--multirun" not in flags:
         flags.append("-m")
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")

@@ -15,7 +15,7 @@ from hw6.schema import Integer, Key
 from hw6.sweep.configs import FRAMEWORK_KEYS, dependencies, leaves, names_in, plain_value
 from hw6.sweep.contract import Experiment, Value
 from hw6.sweep.plan import Axis, Block, Derived
-from hw6.sweep.settings import Setting
+from hw6.sweep.settings import MOST_VALUES, Setting
 
 MOST_MISTAKES = 8  # of one axis: the first ones tell what is wrong
 
@@ -102,6 +102,11 @@ def _assemble(
     if mistakes:
         return None, mistakes
     block = Block(experiment.name, overrides, constants, tuple(axes), tuple(derived))
+    if block.size > MOST_VALUES:
+        shape = " x ".join(f"{len(axis):,} values of {axis.key.lstrip('#')}" for axis in axes)
+        longest = max(axes, key=len)
+        allowed = f"{shape} are {block.size:,} cells; a sweep has at most {MOST_VALUES:,}"
+        return None, [BadInput(longest.key.lstrip("#"), f"{len(longest):,} values", allowed, "sweep it in parts")]
     return block, experiment.refuse(block.cells(np.arange(block.size)))
 
 

@@ -12,6 +12,7 @@ from hw6.sweep.contract import Experiment
 from hw6.sweep.plan import Chunk, Plan, cut, distinct, may_overlap
 
 WORTH_WORKERS = 4.0  # estimated seconds: below that, starting processes costs more than it saves
+ONE_CHUNK = 2.0  # estimated seconds of a sweep that is not worth cutting
 SHORTEST, LONGEST = 1.0, 8.0  # estimated seconds of a chunk; the longest bounds what an interruption costs
 
 
@@ -69,7 +70,7 @@ def worker_count(asked: int | None, seconds: float, own: bool) -> int:
 def cut_work(plan: Plan, work: Work, workers: int) -> list[Chunk]:
     """The chunks: long enough to be worth a job, short enough for all workers and for an interruption."""
     prices, target = work.prices, float(np.clip(work.seconds / (4 * workers), SHORTEST, LONGEST))
-    if workers == 1 and work.seconds < LONGEST:
+    if workers == 1 and work.seconds < ONE_CHUNK:
         target = np.inf
     elif work.seconds < SHORTEST * workers:  # the user asked for workers: each gets something, even if nothing costs
         prices = [price if work.seconds else np.ones(len(price)) for price in prices]

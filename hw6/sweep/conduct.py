@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hw6.errors import FailedCells, Hw6Error, Interrupted
 from hw6.sweep import held, store
@@ -21,10 +22,8 @@ from hw6.sweep.lock import locked
 from hw6.sweep.plan import Chunk, Plan, ranges_text
 from hw6.sweep.plan_text import block_to_json
 from hw6.sweep.price import Estimate, calibrated, estimate, refuse_without_room
-from hw6.sweep.progress import counted, duration, progress, short
+from hw6.sweep.progress import counted, duration, progress, short, watching
 from hw6.sweep.provenance import Command, Commit, append, close, describe, now, versions
-
-WATCH_EVERY = 1.0  # seconds between looks at the directory, where the launcher tells nothing
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,8 @@ def conduct(plan: Plan, named: Callable[[str], Experiment], settings: Settings, 
         if there and not settings.dry_run:
             stack.enter_context(locked(folder))
         code = held.code_digests(plan, named)
-        work = work_to_do(plan, named, _finished(plan, settings, code) if there else held.NO_IDS)
+        finished, holds = _finished(plan, settings, code) if there else (held.NO_IDS, 0)
+        work = work_to_do(plan, named, finished)
         workers = worker_count(settings.workers, work.seconds, launch.own)
         chunks = cut_work(plan, work, workers)
         cost = estimate(plan, named, work.missing, (work.total, len(chunks)), work.seconds, workers)
@@ -140,7 +140,9 @@ def conduct(plan: Plan, named: Callable[[str], Experiment], settings: Settings, 
             stack.enter_context(locked(folder))
         command = commands.get() or Command((), ())
         record = describe(command, [block_to_json(block) for block in plan.blocks], started, commit)
-        append(folder, {**record, "code": code, "cells": work.total, "before": work.total - work.cells})
+        before = work.total - work.cells
+        counts = {"cells": work.total, "before": before, "outside": max(holds - before, 0)}
+        append(folder, {**record, "code": code, **counts})
         results = _run(plan, chunks, settings, folder, workers, launch)
         outcome = _close(folder, results, work, clock)
     if (sink := outcomes.get()) is not None:
@@ -150,15 +152,15 @@ def conduct(plan: Plan, named: Callable[[str], Experiment], settings: Settings, 
     return outcome
 
 
-def _finished(plan: Plan, settings: Settings, code: Mapping[str, str]) -> Any:
-    """The ids that an existing sweep need not run again."""
+def _finished(plan: Plan, settings: Settings, code: Mapping[str, str]) -> tuple[np.ndarray, int]:
+    """The ids that an existing sweep need not run again, and how many cells it has rows of."""
     holds = held.read(settings.folder, set_aside=not settings.dry_run)
     held.refuse_other(settings.folder, holds, plan)
     changed = held.changes(holds, code, versions())
     if changed and settings.changed == "stop" and settings.retry != "all":
         held.refuse_changed(settings.folder, changed)
     rerun = settings.retry == "all" or (changed and settings.changed == "rerun")
-    return held.finished(holds, "all" if rerun else settings.retry)
+    return held.finished(holds, "all" if rerun else settings.retry), len(holds.done)
 
 
 def _open(settings: Settings) -> Path:
@@ -233,33 +235,8 @@ def _launch(
             report(result.cells)
             return not (settings.fail_fast and result.failures)
 
-        with _watching(launch.own, folder, first, sizes, report):
+        with watching(launch.own, folder, first, sizes, report):
             return list(launch.jobs(jobs, first, folder, workers, told))
-
-
-@contextmanager
-def _watching(
-    own: bool, folder: Path, first: int, sizes: Sequence[int], report: Callable[[int], Any]
-) -> Iterator[None]:
-    """Tell the progress of a launcher that does not tell its own: a chunk is done when its shard is there."""
-    if own:
-        yield
-        return
-    stop = threading.Event()
-
-    def watch() -> None:
-        left = dict(enumerate(sizes, first))
-        while left and not stop.wait(WATCH_EVERY):
-            for number in [number for number in left if any(store.shards_in(folder / str(number)))]:
-                report(left.pop(number))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _close(folder: Path, results: Sequence[Any], work: Work, clock: float) -> Outcome:

@@ -12,6 +12,7 @@ Flags may stand anywhere; Hydra wants them before the overrides.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf|nan)"
 _INTEGER = r"[+-]?\d+"
 _COLONS = re.compile(rf"({_NUMBER})?:({_NUMBER})?(?::({_NUMBER})?)?")
 _FUNCTION = re.compile(r"(range|interval|choice|shuffle|sort)\((.*)\)", re.DOTALL)
+FOLDER_KEYS = ("hydra.sweep.dir", "hydra.run.dir")
 ENGINES = {"local": "hw6", "joblib": "joblib"}
 _FLAGS_WITH_VALUE = {
     *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--package", "-p"),
@@ -86,11 +88,22 @@ def expand(overrides: Sequence[str]) -> list[str]:
             expanded += _expand_lambda(key, value)
         elif key == "engine":
             expanded.append(f"hydra/launcher={_engine(value)}")
+        elif key in FOLDER_KEYS:
+            expanded.append(f"{key}={_folder(value)}")
         elif key.startswith(("hydra.", "hydra/")):
             expanded.append(override)
         else:
             expanded.append(f"{key}={expand_colons(key, value)}")
     return expanded
+
+
+def _folder(value: str) -> str:
+    """A path as people type it, quoted: Hydra's grammar would trip over its brackets, commas or letters."""
+    if value[:1] in {"'", '"'} or "${" in value or not value:
+        return value
+    path = os.path.expanduser(value)
+    plain = re.fullmatch(r"[\w./:-]+", path, re.ASCII) and path not in {"null", "true", "false"}
+    return path if plain else "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _engine(value: str) -> str:

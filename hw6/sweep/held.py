@@ -35,7 +35,7 @@ class Held:
     runs: Sequence[Mapping[str, Any]] = ()
 
 
-def is_sweep(folder: Path) -> bool:
+def is_sweep(folder: Path, key: str = "hydra.sweep.dir") -> bool:
     """Whether a directory has to be read before it is written to: it exists and is not empty.
 
     Raises:
@@ -44,11 +44,11 @@ def is_sweep(folder: Path) -> bool:
     if not folder.exists():
         return False
     if not folder.is_dir():
-        raise BadInput("hydra.sweep.dir", folder, "is not a directory", "choose another directory")
+        raise BadInput(key, folder, "is not a directory", "choose another directory")
     entries = [name for name in os.listdir(folder) if not name.startswith(".")]  # a lock or a torn temporary file
     if entries and store.PROVENANCE not in entries:
         hint = "choose an empty or a new directory"
-        raise BadInput("hydra.sweep.dir", folder, "holds files that are no hw6 sweep", hint)
+        raise BadInput(key, folder, "holds files that are no hw6 sweep", hint)
     return bool(entries)
 
 

@@ -104,9 +104,25 @@ def runs(folder: Path) -> list[dict[str, Any]]:
         return []
     content = read_json(path)
     found = content.get("runs") if isinstance(content, dict) else None
-    if not isinstance(found, list) or not all(isinstance(run, dict) for run in found):
+    if not isinstance(found, list) or not all(_is_run(run) for run in found):
         raise Hw6Error(f"{path}: this is no record of hw6")
     return found
+
+
+def _is_run(run: object) -> bool:
+    """Whether a part of a record has the types that hw6 writes; what is absent is no harm."""
+    if not isinstance(run, dict):
+        return False
+    lists = all(isinstance(run.get(name, []), list) for name in ("typed", "expanded", "blocks"))
+    texts = all(isinstance(text, str) for name in ("typed", "expanded") for text in run.get(name) or ())
+    mappings = all(isinstance(run.get(name, {}), dict) for name in ("versions", "code"))
+    numbers = all(isinstance(run.get(name, 0), int) for name in ("cells", "before", "outside"))
+    return lists and texts and mappings and numbers and isinstance(run.get("started", ""), str) and _are_blocks(run)
+
+
+def _are_blocks(run: Mapping[str, Any]) -> bool:
+    blocks = run.get("blocks", [])
+    return all(isinstance(block, dict) and isinstance(block.get("experiment"), str) for block in blocks)
 
 
 def append(folder: Path, run: Mapping[str, Any]) -> None:

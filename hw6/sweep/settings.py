@@ -16,6 +16,8 @@ from hydra.errors import HydraException
 from hw6.errors import BadInput, refuse
 from hw6.sweep.contract import Value
 
+MOST_VALUES = 50_000_000  # of an axis, and cells of a sweep: beyond that the plan itself does not fit
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -86,6 +88,7 @@ def _setting(override: Override, typed: bool, loader: Any) -> Setting:
         raise BadInput(
             key, override.get_value_string(), "an interval needs an optimising sweeper", "write a range or a list"
         )
+    _refuse_endless(override)
     plain = _plain_range(override)
     if plain:
         return Setting(override, typed, _Texts(plain), plain, True)
@@ -102,10 +105,21 @@ def _setting(override: Override, typed: bool, loader: Any) -> Setting:
         )
     if len(elements) > 1 and all(type(e) is int for e in elements):  # compact, and quick to check
         values: Sequence[Value] = _as_range([int(e) for e in elements])  # type: ignore[arg-type]
+        elements = list(values)
     else:
         values = tuple(_plain(element) for element in elements)
     texts = _Texts(elements)
     return Setting(override, typed, texts, values, True)
+
+
+def _refuse_endless(override: Override) -> None:
+    """A range of fractions is counted before it is made."""
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep) and sweep.start is not None and sweep.stop is not None and sweep.step:
+        count = (float(sweep.stop) - float(sweep.start)) / float(sweep.step)
+        if not count < MOST_VALUES:
+            allowed = f"has too many values; a sweep has at most {MOST_VALUES:,} cells"
+            raise BadInput(override.key_or_group, override.get_value_string(), allowed, "write a larger step")
 
 
 def _plain_range(override: Override) -> range | None:

@@ -207,8 +207,9 @@ def write_plan(blocks: Sequence[object], folder: Path) -> str:
     """Write a plan under a name made from its content, so that a wider plan never replaces the one that ran."""
     data = json.dumps(blocks, separators=(",", ":")).encode()
     name = f"plan-{digest_of(data)}.json"
-    if not (folder / name).exists():
-        write_atomically(folder / name, data)
+    path = folder / name
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomically(path, data)
     return name
 
 
