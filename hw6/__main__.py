@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from hw6 import __version__
+
 COMMANDS = {
     "run": "run one cell, or a sweep with -m",
     "aggregate": "collect the rows of sweeps into one table",
@@ -30,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = import_module(f"hw6.{given[0]}").main(given[1:])
         assert isinstance(status, int)
         return status
+    if given == ["--version"]:
+        print(f"hw6 {__version__}")
+        return 0
     wanted = not given or given[0] in {"-h", "--help"}
     stream = sys.stdout if wanted else sys.stderr
     if not wanted:
@@ -46,9 +51,7 @@ def complete(arguments: Sequence[str]) -> int:
     from hw6 import run
 
     line = os.environ.get("COMP_LINE", "")
-    if not line and any(argument.startswith("query=") for argument in arguments):
-        return 0  # asked by hand: there is no line to complete
-    if any(argument.startswith("query=") for argument in arguments):
+    if line and any(argument.startswith("query=") for argument in arguments):
         words = line[: int(os.environ.get("COMP_POINT", len(line)))].split(" ")
         typed = words[1] if len(words) > 1 else ""
         if len(words) <= 2 and typed not in COMMANDS:

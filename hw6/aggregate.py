@@ -77,6 +77,8 @@ def _shards(path: Path) -> list[Path]:
     if not path.exists():
         raise NoResults(f"{path}: no such file or directory")
     if path.is_file():
+        if not (path.name.startswith(store.SHARD_PREFIX) and path.name.endswith(store.SHARD_SUFFIX)):
+            raise NoResults(f"{path}: is no shard of hw6 (rows-*.parquet); give the sweep's folder")
         return [path]
     try:
         return list(store.shards(path))

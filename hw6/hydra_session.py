@@ -25,9 +25,11 @@ from hw6 import folders
 from hw6.errors import BadInput
 from hw6.experiments import registry
 from hw6.sweep import held
-from hw6.sweep.grammar import CommandLine
+from hw6.sweep.grammar import CommandLine, quoted
+from hw6.sweep.provenance import runs
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+SWEEP_FOLDER = "hydra.sweep.dir="
 SWEEPS = (",", "(")  # what a value that stands for several values has in it
 
 
@@ -38,13 +40,15 @@ class Session:
         line: the command line, shorthands expanded.
         name: the primary config.
         many: whether it is a sweep.
-        foreign: whether another sweeper than hw6's runs it.
+        foreign: whether another sweeper than hw6's runs it; then ``folder`` and ``cells`` say where and how many.
     """
 
     def __init__(self, line: CommandLine, name: str, many: bool) -> None:
         self.line, self.name = line, name
         self.many = many
-        self.foreign = any(text.startswith("hydra/sweeper=") for text in line.overrides)
+        self.foreign = many and any(text.startswith("hydra/sweeper=") for text in line.overrides)
+        self.folder: Path | None = None  # of another sweeper's sweep, known once it is checked
+        self.cells = 0
 
     @property
     def own(self) -> list[str]:
@@ -79,7 +83,9 @@ class Session:
             application.run(self.name, task, [*self.own, *self.task, f"hydra.mode={RunMode.RUN.name}"])
             return
         texts = [self._sweepable(text) for text in self.task]
-        application.multirun(self.name, task, [*self.own, *texts, f"hydra.mode={RunMode.MULTIRUN.name}"])
+        where = [] if self.folder is None else [SWEEP_FOLDER + quoted(str(self.folder.absolute()))]
+        own = [text for text in self.own if not (where and text.startswith(SWEEP_FOLDER))]
+        application.multirun(self.name, task, [*own, *where, *texts, f"hydra.mode={RunMode.MULTIRUN.name}"])
 
     def _sweepable(self, text: str) -> str:
         """A constant of a config group as a sweep of one value, where the group itself is swept.
@@ -118,11 +124,12 @@ class Session:
             sweeper = compose([]).hydra.sweeper
             params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         composer = Composer(compose, loader.get_group_options, registry.experiment_named, loader)
-        plan = make_plan(params, self.task, composer, single=not self.many, plain=self.many and self.foreign)
+        plan = make_plan(params, self.task, composer, single=not self.many, plain=self.foreign)
         config = composed[plan.blocks[0].overrides]
-        if self.many:
-            _check_unused(Path(config.hydra.sweep.dir))
-        else:
+        if self.foreign:
+            self.cells = plan.size
+            self.folder = _unused(Path(config.hydra.sweep.dir), named=any(t.startswith(SWEEP_FOLDER) for t in self.own))
+        elif not self.many:
             _check_folder(config.hydra.run.dir)
 
     def explain(self, error: Exception) -> None:
@@ -141,6 +148,10 @@ class Session:
                 self.check()
         if not isinstance(error, (HydraException, OmegaConfBaseException)) and not _raised_by_hydra(error):
             raise error
+        experiment = [text for text in self.task if text.startswith("experiment=")]
+        if experiment and self.name in folders.sweep_names():
+            allowed = f"-cn {self.name} is a sweep of one experiment"
+            raise BadInput("experiment", experiment[0].partition("=")[2], allowed, "leave out -cn or experiment=")
         text = str(error.__cause__ or error).splitlines()
         raise BadInput(
             text[0] if text else type(error).__name__, None, "Hydra cannot compose this", "see --help"
@@ -156,17 +167,24 @@ def _raised_by_hydra(error: BaseException) -> bool:
     return str(module).partition(".")[0] in {"hydra", "omegaconf"}
 
 
-def _check_unused(folder: Path) -> None:
-    """Hydra's own sweepers number their jobs from 0 each time: they would overwrite those of an earlier sweep."""
-    if held.is_sweep(folder):
+def _unused(folder: Path, *, named: bool) -> Path:
+    """A directory for Hydra's own sweepers, which number their jobs from 0 and would overwrite an earlier sweep's."""
+    number = 2
+    candidate = folder
+    while not named and candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    if held.is_sweep(candidate):
         raise BadInput("hydra.sweep.dir", folder, "holds a sweep, which only hw6's own sweeper can go on with")
+    return candidate
 
 
 def _check_folder(folder: str) -> None:
     """Refuse a directory that cannot be made, or is not for a single run, before Hydra writes there."""
     path = Path(folder).absolute()
-    if path.is_dir() and held.is_sweep(path, "hydra.run.dir") and any(path.glob("plan-*.json")):
-        raise BadInput("hydra.run.dir", folder, "holds a sweep", "choose another directory")
+    if path.is_dir() and held.is_sweep(path, "hydra.run.dir"):
+        runs(path)  # refuses a record that cannot be read
+        if any(path.glob("plan-*.json")):
+            raise BadInput("hydra.run.dir", folder, "holds a sweep", "choose another directory")
     while not path.exists() and path != path.parent:
         path = path.parent
     if not path.is_dir() or not os.access(path, os.W_OK):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hw6 import __version__, folders
 from hw6.errors import BadInput, FailedCells, Hw6Error, Interrupted, nearest
 from hw6.sweep.again import resumed
-from hw6.sweep.grammar import CommandLine, expand, split
+from hw6.sweep.grammar import CommandLine, expand, quoted, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,14 +113,10 @@ def run_sweep(overrides: Sequence[str], *, directory: str | os.PathLike[str] | N
 
     line = split(list(overrides))
     flags = [] if line.has(*MULTIRUN) else ["-m"]
-    where = [] if directory is None else [f"hydra.sweep.dir={_quoted(str(directory))}"]
+    where = [] if directory is None else [f"hydra.sweep.dir={quoted(str(directory))}"]
     outcome = run([*flags, *line.flags, *line.overrides, *where], silent=True)
     assert outcome is not None
     return load(outcome.folder)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
@@ -136,6 +132,10 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
     _check_name(line, name)
     if line.has("--version"):
         print(f"hw6 {__version__}")
+    if line.has("--hydra-help"):
+        line = CommandLine(line.flags, ())
+    if line.has(*COMPLETION) and "COMP_LINE" not in os.environ and "query=" in " ".join(line.overrides):
+        return None  # asked by hand: there is no line to complete
     if line.has(*SHOWS, *COMPLETION):
         _show(line, name)
         return None
@@ -150,7 +150,8 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
 
 def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool) -> Outcome | None:
     from hw6.hydra_session import Session
-    from hw6.sweep.conduct import commands, outcomes, quiet
+    from hw6.sweep.conduct import Outcome, commands, outcomes, print_where, quiet
+    from hw6.sweep.progress import counted
     from hw6.sweep.provenance import Command
     from hw6.task import job
 
@@ -178,6 +179,10 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
             variable.reset(token)  # type: ignore[arg-type]
     if collected and collected[-1].lines and not session.many:
         raise FailedCells("\n".join(collected[-1].lines))
+    if session.folder is not None:  # Hydra's own sweepers say nothing at the end
+        collected.append(Outcome(session.folder.absolute(), session.cells, session.cells, 0))
+        if not silent:
+            print_where(counted(session.cells, "cell"), session.folder)
     return collected[-1] if collected else None
 
 

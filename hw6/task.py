@@ -24,6 +24,7 @@ from hw6.sweep import provenance, store
 from hw6.sweep.blocks import single_block
 from hw6.sweep.conduct import ChunkResult, Outcome, commands, outcomes, quiet
 from hw6.sweep.execute import failed_cells, run_cells
+from hw6.sweep.grammar import quoted
 from hw6.sweep.plan import Block, positions_of
 from hw6.sweep.plan_text import block_from_json, block_to_json
 from hw6.sweep.progress import short
@@ -129,7 +130,7 @@ def _overrides(block: Block, position: int) -> str:
 def _grammar(value: object) -> str:
     """A value in Hydra's grammar."""
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return quoted(value)
     return show(value.item() if isinstance(value, np.generic) else value)
 
 

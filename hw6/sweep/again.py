@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hw6.errors import BadInput
 from hw6.sweep import provenance, store
-from hw6.sweep.grammar import CommandLine, split
+from hw6.sweep.grammar import CommandLine, quoted, split
 
 LATEST = "latest"
 FORGOTTEN = ("resume=", "hydra.sweep.dir=", "retry=", "changed=", "dry_run=", "fail_fast=")  # of a remembered command
@@ -35,8 +35,7 @@ def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     flags = [*remembered.flags, *(flag for flag in line.flags if flag not in remembered.flags)]
     if "-m" not in flags and "--multirun" not in flags:
         flags.append("-m")
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return CommandLine(tuple(flags), (*rest, f"hydra.sweep.dir='{quoted}'"))
+    return CommandLine(tuple(flags), (*rest, f"hydra.sweep.dir={quoted(str(folder))}"))
 
 
 def _folder(name: str, outputs: Path) -> Path:

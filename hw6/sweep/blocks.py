@@ -163,7 +163,8 @@ def nearest_key(word: str, keys: Mapping[str, Key]) -> str:
     """The hint for a mistyped key: the nearest key, or the one whose explanation has the nearest word."""
     if word in keys:
         return ""
-    hint = nearest(word, [*keys, *FRAMEWORK_KEYS])
+    groups = {key.partition(".")[0] for key in keys}
+    hint = nearest(word, [*groups, *FRAMEWORK_KEYS]) or nearest(word, keys)
     if hint:
         return hint
     words = {part: name for name, key in keys.items() for part in re.findall(r"[a-z]{4,}", key.help.lower())}

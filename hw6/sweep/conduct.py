@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +178,7 @@ def _print_dry_run(plan: Plan, named: Callable[[str], Experiment], work: Work, c
     for block, positions, price in zip(plan.blocks, work.missing, work.prices, strict=True):
         if len(positions):
             seconds += calibrated(named(block.experiment), block.cells(positions), price)
-    workers = worker_count(None, seconds, own=True) if cost.workers == 1 else cost.workers
-    for line in Estimate(**{**vars(cost), "seconds": seconds, "workers": workers}).lines:
+    for line in replace(cost, seconds=seconds).lines:
         print(line)
     print("dry run: nothing was run or written")
     refuse_without_room(cost, folder)
@@ -252,10 +251,15 @@ def _close(folder: Path, results: Sequence[Any], work: Work, clock: float) -> Ou
     if not quiet.get():
         before = work.total - work.cells
         known = f", {before:,} were done before" if before else ""
-        shown = shlex.quote(short(folder))
-        print(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - clock)}{known}: {short(folder)}")
-        print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
+        print_where(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - clock)}{known}", folder)
     return outcome
+
+
+def print_where(what: str, folder: Path) -> None:
+    """The closing lines of a sweep: what was done, where it is, and what to type next."""
+    shown = shlex.quote(short(folder))
+    print(f"{what}: {short(folder)}")
+    print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
 
 
 def _failures(results: Sequence[Any]) -> list[str]:

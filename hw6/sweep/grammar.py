@@ -103,7 +103,12 @@ def _folder(value: str) -> str:
         return value
     path = os.path.expanduser(value)
     plain = re.fullmatch(r"[\w./:-]+", path, re.ASCII) and path not in {"null", "true", "false"}
-    return path if plain else "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return path if plain else quoted(path)
+
+
+def quoted(text: str) -> str:
+    """A text in quotes, as Hydra's grammar reads it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _engine(value: str) -> str:

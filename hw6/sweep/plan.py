@@ -153,7 +153,7 @@ class Plan:
 def column(values: Sequence[Value]) -> np.ndarray:
     """Values of one key as an array: int64, float64, bool, or objects (text, tuples, null)."""
     if isinstance(values, range):
-        return np.arange(values.start, values.stop, values.step, dtype=np.int64)
+        return values.start + values.step * np.arange(len(values), dtype=np.int64)  # stop may be beyond 64 bits
     kinds = {type(value) for value in values}
     if kinds == {int}:
         return np.array(values, dtype=np.int64)

@@ -130,6 +130,7 @@ def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> floa
     """
     count = len(prices)
     total = float(prices.sum())
+    _time(experiment, {key: values[:1] for key, values in cells.items()})  # what is loaded once is no cell's cost
     size = count if total <= SAMPLE_SECONDS and total > 0 else min(count, 16)
     while True:
         start = (count - size) // 2

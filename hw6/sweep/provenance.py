@@ -13,8 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hw6.errors import Hw6Error
-from hw6.sweep.store import PROVENANCE, read_json, write_json
+from hw6.sweep.store import PROVENANCE, BadRecord, read_json, write_json
 
 PACKAGES = ("hw6", "hydra", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for; all loaded
 
@@ -97,7 +96,7 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     """The runs of a sweep, oldest first; none where there is no record.
 
     Raises:
-        Hw6Error: the record cannot be read, or is none of hw6.
+        BadRecord: the record cannot be read, or is none of hw6.
     """
     path = folder / PROVENANCE
     if not path.exists():
@@ -105,7 +104,7 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     content = read_json(path)
     found = content.get("runs") if isinstance(content, dict) else None
     if not isinstance(found, list) or not all(_is_run(run) for run in found):
-        raise Hw6Error(f"{path}: this is no record of hw6")
+        raise BadRecord(f"{path}: this is no record of hw6")
     return found
 
 
@@ -113,11 +112,12 @@ def _is_run(run: object) -> bool:
     """Whether a part of a record has the types that hw6 writes; what is absent is no harm."""
     if not isinstance(run, dict):
         return False
-    lists = all(isinstance(run.get(name, []), list) for name in ("typed", "expanded", "blocks"))
-    texts = all(isinstance(text, str) for name in ("typed", "expanded") for text in run.get(name) or ())
+    if not all(isinstance(run.get(name, []), list) for name in ("typed", "expanded", "blocks")):
+        return False
+    texts = all(isinstance(text, str) for name in ("typed", "expanded") for text in run.get(name, ()))
     mappings = all(isinstance(run.get(name, {}), dict) for name in ("versions", "code"))
     numbers = all(isinstance(run.get(name, 0), int) for name in ("cells", "before", "outside"))
-    return lists and texts and mappings and numbers and isinstance(run.get("started", ""), str) and _are_blocks(run)
+    return texts and mappings and numbers and isinstance(run.get("started", ""), str) and _are_blocks(run)
 
 
 def _are_blocks(run: Mapping[str, Any]) -> bool:

@@ -111,6 +111,11 @@ def _splits(setting: Setting) -> BadInput:
 def _check_choices(groups: Sequence[Setting], composer: Composer) -> None:
     mistakes = []
     for group in groups:
+        prefix = group.override.get_key_element().removesuffix(group.key)
+        if prefix:
+            hint = f"write {group.key}={group.shown}"
+            mistakes.append(BadInput(f"{prefix}{group.key}", group.shown, "a choice is made without a plus", hint))
+            continue
         options = composer.options(group.key)
         for index, text in enumerate(group.texts):
             name = str(group.values[index]) if group.values[index] is not None else "null"

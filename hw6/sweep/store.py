@@ -41,6 +41,12 @@ class DamagedShard(Hw6Error):
         super().__init__(f"{path}: {what}; its rows are left out")
 
 
+class BadRecord(Hw6Error):
+    """A file that says what a sweep is and cannot be read: nothing is run or written there."""
+
+    exit_status = 2
+
+
 class StoreFailed(Hw6Error):
     """Rows cannot be written: the disk is full, or the directory is gone."""
 
@@ -222,12 +228,12 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file that hw6 wrote.
 
     Raises:
-        Hw6Error: it is not there or is no JSON.
+        BadRecord: it is not there or is no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Hw6Error(f"{path}: cannot be read ({error})") from error
+        raise BadRecord(f"{path}: cannot be read ({error})") from error
 
 
 def arrow_column(values: np.ndarray) -> pa.Array:

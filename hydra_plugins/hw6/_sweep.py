@@ -16,6 +16,7 @@ from omegaconf import DictConfig, open_dict
 from hw6.experiments.registry import experiment_named
 from hw6.schema import RUN_KEYS
 from hw6.sweep.conduct import Launch, Outcome, Settings, conduct
+from hw6.sweep.grammar import quoted
 from hw6.sweep.resolve import Composer, make_plan
 from hydra_plugins.hw6.launcher import Hw6Launcher
 
@@ -77,11 +78,10 @@ def _for_jobs(config: DictConfig, overrides: list[str]) -> DictConfig:
 
 def _set_directory(config: DictConfig, folder: Path) -> None:
     """Hand the sweep's directory to every job, whatever launcher composes its config."""
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     with open_dict(config):
         config.hydra.sweep.dir = str(folder)
         kept = [text for text in config.hydra.overrides.hydra if not text.startswith(DIRECTORY)]
-        config.hydra.overrides.hydra = [*kept, f"{DIRECTORY}'{quoted}'"]
+        config.hydra.overrides.hydra = [*kept, f"{DIRECTORY}{quoted(str(folder))}"]
 
 
 def _result(returned: JobReturn) -> Any:

@@ -1,0 +1,215 @@
+"""Resume, extend, retry, dry run, status, compaction: as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import Command
+
+from hw6 import status as status_command
+from hw6.aggregate import load, provenance
+from hw6.aggregate import main as aggregate
+from hw6.sweep import store
+from hw6.sweep.lock import locked
+
+NOOP = "experiment=noop"
+HALF = ["data.n_train=20", "data.n_validation=5", "data.n_test=5", "p=5,10", "data.sigma=0.5,1e308"]
+
+
+def widths(folder: Path) -> list[int]:
+    return sorted(load(folder)["p"].tolist())
+
+
+def test_resume_repeats_the_remembered_command(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "seed=1", "hydra.sweep.dir=s").status == 0
+    shard = next(store.shards(command.folder / "s"))
+    shard.unlink()
+    again = command("resume=s")
+    assert again.status == 0, again.err
+    assert "3 cells" in again.out
+    assert widths(command.folder / "s") == [3, 4, 5]
+    assert set(load(command.folder / "s")["seed"]) == {1}
+
+
+def test_what_is_typed_beside_resume_takes_the_place_of_the_same_keys(command: Command) -> None:
+    small = ["data.n_train=20", "data.n_validation=5", "data.n_test=5"]
+    assert command("-m", "p=3:6", "lambda=tuned", *small, "hydra.sweep.dir=s").status == 0
+    wider = command("resume=s", "p=3:8")
+    assert wider.status == 0, wider.err
+    assert "2 cells" in wider.out
+    frame = load(command.folder / "s")
+    assert sorted(frame["p"]) == [3, 4, 5, 6, 7]
+    assert set(frame["lambda.kind"]) == {"tuned"}
+    assert command("resume=s", "lambda=0.1").status == 0
+    assert set(load(command.folder / "s")["lambda.kind"]) == {"tuned", "fixed"}
+
+
+def test_latest_is_the_sweep_that_was_run_last(command: Command) -> None:
+    assert command("-m", NOOP, "p=1,2").status == 0
+    assert command("-m", NOOP, "p=7,8,9").status == 0
+    assert command(NOOP, "p=5").status == 0  # a single run is no sweep
+    again = command("resume=latest")
+    assert again.status == 0, again.err
+    assert "3 were done before" in again.out
+
+
+@pytest.mark.parametrize("value", ["nowhere", "latest", ""])
+def test_nothing_to_resume(command: Command, value: str) -> None:
+    ran = command(f"resume={value}")
+    assert ran.status == 2
+    assert ran.lines[0].startswith("resume")
+    assert (ran.files, ran.folders) == ([], [])
+
+
+def test_another_experiments_directory_is_refused(command: Command) -> None:
+    assert command("-m", NOOP, "p=1,2", "hydra.sweep.dir=s").status == 0
+    ran = command("-m", "p=1,2", "hydra.sweep.dir=s")
+    assert ran.status == 2
+    assert "holds a sweep of noop, not of double_descent" in ran.lines[0]
+    assert ran.files == []
+    single = command("p=3", "hydra.run.dir=s")
+    assert single.status == 2
+    basic = command("-m", NOOP, "p=5,6", "hydra/sweeper=basic", "hydra.sweep.dir=s")
+    assert basic.status == 2
+    assert widths(command.folder / "s") == [1, 2]
+
+
+def test_a_damaged_plan_is_written_again(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    (plan,) = (command.folder / "s").glob("plan-*.json")
+    plan.write_text(plan.read_text().replace("3", "9"))
+    next(store.shards(command.folder / "s")).unlink()
+    assert command("resume=s").status == 0
+    assert widths(command.folder / "s") == [3, 4, 5]
+
+
+def test_failed_cells_run_again_unless_told_otherwise(command: Command) -> None:
+    first = command("-m", *HALF, "hydra.sweep.dir=s")
+    assert first.status == 1
+    assert first.lines[0].startswith("2 failed: NonFiniteResult")
+    assert "python -m hw6.run" in first.lines[0]
+    frame = load(command.folder / "s")
+    assert (frame["status"] == "failed").sum() == 2
+    assert len(load(command.folder / "s", failed=False)) == 2
+    assert "0 cells" in command("resume=s", "retry=none").out
+    again = command("resume=s")
+    assert (again.status, "2 cells" in again.out) == (1, True)
+    assert "4 cells" in command("resume=s", "retry=all").out
+    assert len(load(command.folder / "s")) == 4
+
+
+def test_fail_fast_stops_at_the_first_failing_chunk(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 1)
+    ran = command("-m", *HALF, "fail_fast=true", "hydra.sweep.dir=s")
+    assert ran.status == 1
+    assert "stopped" in ran.lines[-1]
+    assert len(load(command.folder / "s")) < 4
+    assert command("resume=s", "data.sigma=0.5").status == 0
+
+
+def test_other_code_or_versions_leave_the_choice_to_the_user(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    path = command.folder / "s" / store.PROVENANCE
+    record = json.loads(path.read_text())
+    record["runs"][0]["versions"]["numpy"] = "1.0"
+    path.write_text(json.dumps(record))
+    ran = command("resume=s", "p=3:8")
+    assert ran.status == 2
+    assert "numpy 1.0 then" in ran.lines[0]
+    assert "changed=keep" in ran.lines[0]
+    assert "2 cells" in command("resume=s", "p=3:8", "changed=keep").out
+    record["runs"][0]["code"]["noop"] = "0" * 16
+    record["runs"][0]["versions"] = {}
+    path.write_text(json.dumps(record))
+    assert "the code of noop" in command("resume=s").lines[0]
+    assert "5 cells" in command("resume=s", "p=3:8", "changed=rerun").out
+
+
+@pytest.mark.parametrize("way", [[], ["-m"], ["-m", "hydra/sweeper=basic"]])
+def test_a_dry_run_prices_and_writes_nothing(command: Command, way: list[str]) -> None:
+    ran = command(*way, NOOP, "p=5" if not way else "p=5,6,7", "dry_run=true")
+    assert ran.status == 0, ran.err
+    assert "nothing was run or written" in ran.out
+    assert ran.out.splitlines()[0].split()[1] == ("1" if not way else "3")
+    assert (ran.files, ran.folders) == ([], [])
+
+
+def test_a_dry_run_counts_what_is_done(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    assert "8 (3 done, 5 to run)" in command("-m", NOOP, "p=3:11", "hydra.sweep.dir=s", "dry_run=true").out
+
+
+def test_a_sweep_without_room_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.sweep.price.available_memory", lambda: 1e6)
+    ran = command("-m", NOOP, "p=3:6")
+    assert ran.status == 2
+    assert "GB are available" in ran.lines[0]
+    assert (ran.files, ran.folders) == ([], [])
+
+
+def test_status_of_sweeps(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=all/done").status == 0
+    assert command("-m", *HALF, "hydra.sweep.dir=all/half").status == 1
+    assert command("-m", NOOP, "p=3:9", "hydra.sweep.dir=all/some").status == 0
+    next(store.shards(command.folder / "all" / "some")).unlink()
+    (command.folder / "all" / "broken").mkdir()
+    (command.folder / "all" / "broken" / store.PROVENANCE).write_text("{")
+    with locked(command.folder / "all" / "some"):
+        assert status_command.main([str(command.folder / "all")]) == 1
+    out, err = capsys.readouterr()
+    assert "done: 3 of 3 cells done" in out
+    assert "half: 2 of 4 cells done, 2 failed" in out
+    assert "some: 0 of 6 cells done" in out
+    assert "running: " in out
+    assert "broken" in err
+    assert status_command.main([str(command.folder / "all" / "some")]) == 0
+    assert "6 missing (python -m hw6.run resume=" in capsys.readouterr().out
+    assert status_command.main([str(command.folder / "nowhere")]) == 2
+
+
+def test_a_narrower_plan_leaves_the_other_rows_counted(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:9", "hydra.sweep.dir=s").status == 0
+    assert command("-m", NOOP, "p=3:5", "hydra.sweep.dir=s").status == 0
+    found = status_command.status(command.folder / "s")
+    assert (found.done, found.cells, found.left) == (6, 6, 0)
+
+
+def test_compacting(command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 2)
+    assert command("-m", NOOP, "p=3:12", "seed=0,1", "hydra.sweep.dir=s").status == 0
+    before = load(command.folder / "s").sort_values("cell_id").reset_index(drop=True)
+    assert len(list(store.shards(command.folder / "s"))) == 9
+    assert aggregate([str(command.folder / "s"), "--compact"]) == 0
+    assert "9 shards -> 1" in capsys.readouterr().out
+    after = load(command.folder / "s").sort_values("cell_id").reset_index(drop=True)
+    assert after.equals(before[after.columns])
+    assert "18 were done before" in command("resume=s").out
+    with locked(command.folder / "s"):
+        assert aggregate([str(command.folder / "s"), "--compact"]) == 2
+
+
+def test_a_million_cells_are_a_set_difference(command: Command) -> None:
+    """What is missing of a wide plan is found from ids alone (its time is measured in benchmarks/scale.py)."""
+    from hw6.experiments.noop import EXPERIMENT
+    from hw6.sweep.chunks import work_to_do
+    from hw6.sweep.plan import Axis, Block, Plan
+
+    block = Block("noop", (), {"seed": 0}, (Axis("p", range(1, 200_001)),))
+    ids = block.ids(np.arange(block.size), EXPERIMENT.keys, EXPERIMENT.version)
+    holes = np.arange(0, block.size, 1000)
+    work = work_to_do(Plan((block,)), lambda name: EXPERIMENT, np.sort(np.delete(ids, holes)))
+    assert work.missing[0].tolist() == holes.tolist()
+    assert (work.total, work.cells) == (200_000, 200)
+
+
+def test_every_run_is_recorded(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    assert command("resume=s", "p=3:8").status == 0
+    first, second = provenance(command.folder / "s")
+    assert (first["cells"], first["before"]) == (3, 0)
+    assert (second["cells"], second["before"]) == (5, 3)
+    assert second["typed"] == ["resume=s", "p=3:8"]
+    assert second["ended"] is not None
