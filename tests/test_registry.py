@@ -149,3 +149,10 @@ def test_reading_results_needs_no_experiment(command: Command, tmp_path: Path) -
         unregister(THIRD_PARTY.name)
     assert load(command.folder / "there")["n"].tolist() == [3, 4]
     assert command("there", module="hw6.aggregate").status == 0
+
+
+def test_what_other_processes_cannot_find_stays_in_this_one(command: Command, third_party: None) -> None:
+    assert command("-m", "experiment=third_party", "n=3:6").status == 0
+    ran = command("-m", "experiment=third_party", "n=3:6", "workers=2")
+    assert ran.status == 2
+    assert ran.lines[0].startswith("workers=2: experiment third_party is registered in this process alone")

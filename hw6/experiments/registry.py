@@ -49,6 +49,11 @@ def unregister(name: str) -> None:
     _registered.pop(name, None)
 
 
+def is_of_this_process(name: str) -> bool:
+    """Whether other processes cannot find an experiment: it was registered here and no package announces it."""
+    return name in _registered and not _announced(name)
+
+
 def experiment_names() -> list[str]:
     """The names of all experiments."""
     return sorted({*EXPERIMENTS, *_registered, *(experiment.name for experiment in _announced())})

@@ -13,7 +13,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from hw6.experiments.registry import experiment_named
+from hw6.errors import BadInput
+from hw6.experiments.registry import experiment_named, is_of_this_process
 from hw6.schema import RUN_KEYS
 from hw6.sweep.conduct import Launch, Outcome, Settings, conduct
 from hw6.sweep.grammar import quoted
@@ -63,6 +64,13 @@ def sweep(
         return [_result(returned) for returned in launcher.launch(overrides, initial_job_idx=first)]
 
     run = {name: key.convert(name, config[name]) for name, key in RUN_KEYS.items()}
+    local = sorted({block.experiment for block in plan.blocks if is_of_this_process(block.experiment)})
+    if local and (not own or run["workers"] not in (None, 1)):
+        allowed = f"experiment {local[0]} is registered in this process alone"
+        hint = "workers=1, or announce it by an entry point of the group hw6.experiments"
+        raise BadInput("workers", config.workers, allowed, hint)
+    if local:
+        run["workers"] = 1
     settings = Settings(Path(config.hydra.sweep.dir).absolute(), claimed, **run)
     return conduct(plan, experiment_named, settings, Launch(jobs, own))
 
