@@ -163,7 +163,7 @@ def nearest_key(word: str, keys: Mapping[str, Key]) -> str:
     """The hint for a mistyped key: the nearest key, or the one whose explanation has the nearest word."""
     if word in keys:
         return ""
-    groups = {key.partition(".")[0] for key in keys}
+    groups = () if "." in word else {key.partition(".")[0] for key in keys}
     hint = nearest(word, [*groups, *FRAMEWORK_KEYS]) or nearest(word, keys)
     if hint:
         return hint
