@@ -51,7 +51,7 @@ def work_to_do(plan: Plan, named: Callable[[str], Experiment], done: np.ndarray)
                 fresh = ~np.isin(ids, other.ids(np.arange(other.size), experiment.keys, experiment.version))
                 positions, ids = positions[fresh], ids[fresh]
             total += len(positions)
-            positions = positions[~np.isin(ids, done)]
+            positions = positions[~np.isin(ids, done, assume_unique=True)]
         else:
             total += len(positions)
         missing.append(positions)

@@ -62,14 +62,14 @@ def read(folder: Path, *, set_aside: bool) -> Held:
     for error in damaged:
         where = f"; set aside as {store.set_aside(error.path, folder)}, its cells run again" if set_aside else ""
         print(f"hw6: {error}{where}", file=sys.stderr)
-    return Held(done, np.setdiff1d(failed, done), provenance.runs(folder))
+    return Held(done, np.setdiff1d(failed, done, assume_unique=True), provenance.runs(folder))
 
 
 def finished(held: Held, retry: str) -> np.ndarray:
     """The ids that are not run again: those done, with ``retry=none`` also those failed, with ``all`` none."""
     if retry == "all":
         return NO_IDS
-    return held.done if retry == "failed" else np.union1d(held.done, held.failed)
+    return held.done if retry == "failed" else store.sorted_distinct(np.concatenate([held.done, held.failed]))
 
 
 def refuse_other(folder: Path, held: Held, plan: Plan) -> None:

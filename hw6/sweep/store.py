@@ -154,7 +154,15 @@ def cell_ids(folder: Path) -> tuple[np.ndarray, np.ndarray, list[DamagedShard]]:
         ids, good = text_array(table["cell_id"]), is_done(table)
         done.append(ids[good])
         failed.append(ids[~good])
-    return np.unique(np.concatenate(done)), np.unique(np.concatenate(failed)), damaged
+    return sorted_distinct(np.concatenate(done)), sorted_distinct(np.concatenate(failed)), damaged
+
+
+def sorted_distinct(ids: np.ndarray) -> np.ndarray:
+    """Ids in order, each once. NumPy's own unique hashes texts, which takes ten times as long as sorting them."""
+    ids = np.sort(ids)
+    first = np.ones(len(ids), dtype=bool)
+    np.not_equal(ids[1:], ids[:-1], out=first[1:])
+    return ids[first]
 
 
 def is_done(table: pa.Table) -> np.ndarray:
