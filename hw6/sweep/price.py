@@ -24,6 +24,7 @@ from hw6.sweep.progress import counted, duration
 
 SAMPLE_SECONDS = 0.4  # what a dry run spends on cells of each experiment
 ID_BYTES, COLUMN_BYTES, FILE_BYTES = 20, 8.5, 12_000  # a row's id, each number in it, a chunk's files beside its rows
+CHUNK_SECONDS, WORKER_SECONDS = 0.05, 0.6  # a Hydra job beside its cells; a process until it takes its first
 PROCESS_BYTES = 120e6  # a process with everything loaded
 
 
@@ -51,10 +52,11 @@ class Estimate:
     @property
     def lines(self) -> list[str]:
         """The estimate for a person."""
-        wall = self.seconds / self.workers
+        starting = WORKER_SECONDS if self.workers > 1 else 0.0
+        wall = starting + (self.seconds + self.chunks * CHUNK_SECONDS) / self.workers
         return [
             f"cells    {self.cells:,} ({self.done:,} done, {self.cells - self.done:,} to run)",
-            f"chunks   {self.chunks:,} in {counted(self.workers, 'process').replace('processs', 'processes')}",
+            f"chunks   {self.chunks:,} in {counted(self.workers, 'process', 'es')}",
             f"time     about {duration(wall)} ({duration(self.seconds)} of one core)",
             f"memory   about {self.memory / 1e6:,.0f} MB",
             f"rows     {self.rows:,}, about {self.disk / 1e6:,.1f} MB on disk",

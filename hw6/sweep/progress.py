@@ -80,9 +80,9 @@ def watching(own: bool, folder: Path, first: int, sizes: Sequence[int], report: 
         thread.join()
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, ending: str = "s") -> str:
     """A number of things: "1 cell", "2,400 cells"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else ending)
 
 
 def duration(seconds: float) -> str:
