@@ -91,9 +91,9 @@ def peak_bytes(usage: resource.struct_rusage) -> int:
 
 def hw6_rows(folder: Path) -> dict[int, float]:
     """Width -> test_mse from all shards below a directory."""
-    from hw6.sweep.store import read_shard, shards
+    from hw6.store.shards import read_shard, shards_below
 
-    tables = [read_shard(path, ["p", "test_mse"]) for path in shards(folder)]
+    tables = [read_shard(path, ["p", "test_mse"]) for path in shards_below(folder)]
     return {p: mse for t in tables for p, mse in zip(t["p"].to_pylist(), t["test_mse"].to_pylist(), strict=True)}
 
 

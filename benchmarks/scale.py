@@ -44,7 +44,7 @@ print(json.dumps({"seconds": time.perf_counter() - started, "rows": len(frame), 
 OUTSIDE = '''
 """An experiment of another package."""
 from hw6 import Experiment
-from hw6.schema import Integer
+from hw6.contract.keys import Integer
 
 EXPERIMENT = Experiment(
     name="outside",
@@ -150,7 +150,8 @@ def million_rows(folder: Path) -> Path:
     import numpy as np
     import pyarrow as pa
 
-    from hw6.sweep.store import arrow_column, read_shard, shards, write_shard
+    from hw6.store.columns import arrow_column
+    from hw6.store.shards import read_shard, shards, write_shard
 
     run_child([sys.executable, "-m", "hw6.run", *ROW_SWEEP], folder)
     root = folder / "rows"

@@ -24,9 +24,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hw6.layers import STMConvLayer, split_state
-from hw6.mathematics.allocations import peak_bytes
-from hw6.mathematics.stm_measure import Setting, largest_difference, make_layer, problem
+from hw6.layers.allocations import peak_bytes
+from hw6.layers.convolution import STMConvLayer, split_state
+from hw6.layers.measure import Setting, largest_difference, make_layer, problem
 
 TOLERANCE = 1e-5
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hw6.aggregate import load, provenance
-    from hw6.experiments.base import Experiment
-    from hw6.experiments.registry import register
+    from hw6.contract.experiment import Experiment
+    from hw6.contract.registry import register
     from hw6.plot import figure
     from hw6.run import run_sweep
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Experiment": "hw6.experiments.base",
+    "Experiment": "hw6.contract.experiment",
     "figure": "hw6.plot",
     "load": "hw6.aggregate",
     "provenance": "hw6.aggregate",
-    "register": "hw6.experiments.registry",
+    "register": "hw6.contract.registry",
     "run_sweep": "hw6.run",
 }
 __all__ = ["Experiment", "figure", "load", "provenance", "register", "run_sweep"]

@@ -66,8 +66,8 @@ def complete(arguments: Sequence[str]) -> int:
 
 def _without_command(line: str) -> str:
     """``hw6 run p=5:200 lam`` as Hydra reads it: without ``run``, shorthands expanded, the last word as it stands."""
+    from hw6.command.line import expand
     from hw6.errors import BadInput
-    from hw6.sweep.grammar import expand
 
     program, _, *words = line.split(" ")
     *finished, last = words or [""]

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hw6.errors import Hw6Error, NoResults
-from hw6.sweep import store
-from hw6.sweep.compact import compact_below
-from hw6.sweep.progress import short
-from hw6.sweep.provenance import runs
-from hw6.sweep.tables import best_tries, one_type, sweep_of
+from hw6.store import directory, shards
+from hw6.store.compact import compact_below
+from hw6.store.record import runs
+from hw6.store.tries import best_tries, one_type, sweep_of
+from hw6.words import short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def load(paths: PathLike | Sequence[PathLike], *, failed: bool = True) -> pd.Dat
     found = [shard for path in given for shard in _shards(Path(path))]
     if not found:
         where = ", ".join(str(path) for path in given) or "no path given"
-        raise NoResults(f"{where}: no results of hw6 here (a sweep leaves {store.SHARD_PREFIX}*{store.SHARD_SUFFIX})")
+        raise NoResults(f"{where}: no results of hw6 here (a sweep leaves {shards.SHARD_PREFIX}*{shards.SHARD_SUFFIX})")
     found = list(dict.fromkeys(path.resolve() for path in found))
     tables, damaged = _read(found)
     frame = _frame(tables, found)
@@ -69,7 +69,7 @@ def provenance(path: PathLike) -> list[dict[str, Any]]:
     """
     found = runs(Path(path))
     if not found:
-        raise NoResults(f"{path}: there is no record of a sweep here ({store.PROVENANCE})")
+        raise NoResults(f"{path}: there is no record of a sweep here ({directory.PROVENANCE})")
     return found
 
 
@@ -77,11 +77,11 @@ def _shards(path: Path) -> list[Path]:
     if not path.exists():
         raise NoResults(f"{path}: no such file or directory")
     if path.is_file():
-        if not (path.name.startswith(store.SHARD_PREFIX) and path.name.endswith(store.SHARD_SUFFIX)):
+        if not (path.name.startswith(shards.SHARD_PREFIX) and path.name.endswith(shards.SHARD_SUFFIX)):
             raise NoResults(f"{path}: is no shard of hw6 (rows-*.parquet); give the sweep's folder")
         return [path]
     try:
-        return list(store.shards(path))
+        return list(shards.shards_below(path))
     except OSError as error:
         raise NoResults(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -89,10 +89,10 @@ def _shards(path: Path) -> list[Path]:
 def _read(paths: Sequence[Path]) -> tuple[list[pa.Table | None], list[str]]:
     """The tables of shards, None for a damaged one."""
 
-    def read(path: Path) -> pa.Table | store.DamagedShard:
+    def read(path: Path) -> pa.Table | shards.DamagedShard:
         try:
-            return store.read_shard(path)
-        except store.DamagedShard as error:
+            return shards.read_shard(path)
+        except shards.DamagedShard as error:
             return error
 
     with ThreadPoolExecutor(READERS) as pool:
@@ -173,15 +173,15 @@ def _set_aside(damaged: Sequence[Path]) -> None:
     """Move damaged shards of sweeps out of the way, so that their cells can run again."""
     for path in damaged:
         sweep = sweep_of(path)
-        if (sweep / store.PROVENANCE).exists():
+        if (sweep / directory.PROVENANCE).exists():
             with suppress(OSError):  # a folder that can only be read stays as it is
-                where = store.set_aside(path, sweep)
+                where = directory.set_aside(path, sweep)
                 again = f"its cells run again with python -m hw6.run resume={short(sweep)}"
                 print(f"hw6: {path.name}: set aside as {where}; {again}", file=sys.stderr)
 
 
 def _write(frame: pd.DataFrame, options: Any) -> None:
-    from hw6.summary import summarise
+    from hw6.figures.summary import summarise
 
     for line in summarise(frame):
         print(line)
@@ -194,7 +194,7 @@ def _write(frame: pd.DataFrame, options: Any) -> None:
             (Path(f"{name}.csv"), frame.to_csv(index=False).encode()),
         ):
             assert isinstance(data, bytes)
-            store.write_atomically(path, data)
+            directory.write_atomically(path, data)
             print(path)
     except OSError as error:
         raise NoResults(f"{name}: cannot be written ({error.strerror})") from error

@@ -54,8 +54,8 @@ def figure(
         NoResults: there is nothing to draw.
         BadInput: an argument does not fit the rows, or they hold more than one figure can show.
     """
-    from hw6.curves import curves
-    from hw6.drawing import draw
+    from hw6.figures.curves import curves
+    from hw6.figures.draw import draw
 
     return draw(curves(frame, metric=metric, statistic=statistic, band=band, x=x))
 
@@ -150,9 +150,9 @@ def _target(options: argparse.Namespace) -> tuple[Path, list[str]]:
 
 def _write(frame: pd.DataFrame, options: argparse.Namespace, target: Path, formats: Sequence[str]) -> None:
     """Draw the figure of one experiment and write it in every format."""
-    from hw6.curves import curves
-    from hw6.drawing import draw, render
-    from hw6.sweep.store import write_atomically
+    from hw6.figures.curves import curves
+    from hw6.figures.draw import draw, render
+    from hw6.store.directory import write_atomically
 
     data = curves(frame, metric=options.metric, statistic=options.statistic, band=options.band, x=options.x)
     drawn = draw(data)
@@ -173,8 +173,8 @@ def _where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     Raises:
         BadInput: not of the form KEY=VALUE, no such column, or no row has the value.
     """
-    from hw6.axes import column
-    from hw6.labels import number
+    from hw6.figures.axes import column
+    from hw6.figures.names import number
 
     for condition in conditions:
         key, equals, text = condition.partition("=")

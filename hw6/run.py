@@ -16,15 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw6 import __version__, folders
+from hw6 import __version__
+from hw6.command import folders
+from hw6.command.line import CommandLine, expand, split
+from hw6.command.resume import resumed
+from hw6.command.shorthands import shorthands_meant
 from hw6.errors import BadInput, FailedCells, Hw6Error, Interrupted, nearest
-from hw6.sweep.again import resumed
-from hw6.sweep.grammar import CommandLine, expand, quoted, split
+from hw6.words import counted, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hw6.sweep.conduct import Outcome
+    from hw6.running.outcome import Outcome
 
 SIGNALS_APART = int(signal.SIGTERM) - int(signal.SIGINT)  # a shell adds the signal's number to 128
 GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
@@ -126,8 +129,11 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
         Hw6Error: refused, or some cells failed.
     """
     typed = split(arguments)
-    line = resumed(CommandLine(typed.flags, tuple(expand(typed.overrides))), Path("outputs"))
-    name = line.value(*NAME) or "config"
+    outputs = Path("outputs")
+    meant = resumed(typed, outputs)
+    name = meant.value(*NAME) or "config"
+    expanded = tuple(expand(typed.overrides, shorthands_meant(meant, name)))
+    line = resumed(CommandLine(typed.flags, expanded), outputs)
     _check_flags(line)
     _check_name(line, name)
     if line.has("--version"):
@@ -149,49 +155,41 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
 
 
 def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool) -> Outcome | None:
-    from hw6.hydra_session import Session
-    from hw6.sweep.conduct import Outcome, commands, outcomes, print_where, quiet
-    from hw6.sweep.progress import counted
-    from hw6.sweep.provenance import Command
-    from hw6.task import job
+    from hw6.command.session import Session
+    from hw6.running.job import Job
+    from hw6.running.outcome import Outcome
+    from hw6.running.price import refuse_large_cells
+    from hw6.running.sweep import print_where
+    from hw6.store.record import Command
 
     session = Session(line, name, line.has(*MULTIRUN))
-    collected: list[Outcome] = []
-    tokens = (
-        (quiet, quiet.set(silent)),
-        (outcomes, outcomes.set(collected)),
-        (commands, commands.set(Command(typed.arguments, line.arguments))),
-    )
-    try:
-        with session.opened():
-            try:
-                if session.foreign or not session.many:
-                    session.check()
-                session.run(job)
-            except Hw6Error:
+    with session.opened():
+        try:
+            if session.foreign or not session.many:
+                refuse_large_cells(session.check())
+            found = session.run(Job(Command(typed.arguments, line.arguments), silent))
+        except Hw6Error:
+            raise
+        except Exception as error:
+            if os.environ.get(FULL_ERROR) == "1":
                 raise
-            except Exception as error:
-                if os.environ.get(FULL_ERROR) == "1":
-                    raise
-                session.explain(error)
-    finally:
-        for variable, token in tokens:
-            variable.reset(token)  # type: ignore[arg-type]
-    if collected and collected[-1].lines and not session.many:
-        raise FailedCells("\n".join(collected[-1].lines))
-    if session.folder is not None:  # Hydra's own sweepers say nothing at the end
-        collected.append(Outcome(session.folder.absolute(), session.cells, session.cells, 0))
+            session.explain(error)
+    outcome = found if isinstance(found, Outcome) else None  # other sweepers return what they like
+    if session.folder is not None:  # and say nothing at the end
+        outcome = Outcome(session.folder.absolute(), session.cells, session.cells, 0)
         if not silent:
             print_where(counted(session.cells, "cell"), session.folder)
-    return collected[-1] if collected else None
+    if outcome is not None and outcome.lines:
+        raise FailedCells("\n".join(outcome.lines))
+    return outcome
 
 
 def _show(line: CommandLine, name: str) -> None:
-    from hw6.hydra_session import Session, show
-    from hw6.task import job
+    from hw6.command.session import Session, show
+    from hw6.running.job import Job
 
     try:
-        show(line.arguments if line.has(*COMPLETION) else _without_sweeps(line), line, job)
+        show(line.arguments if line.has(*COMPLETION) else _without_sweeps(line), line, Job())
     except Hw6Error:
         raise
     except Exception as error:
@@ -222,10 +220,10 @@ def _check_name(line: CommandLine, name: str) -> None:
 
 def _without_sweeps(line: CommandLine) -> list[str]:
     """What shows a config cannot show a sweep: its axes are left out, and so is -m."""
-    from hw6.sweep.settings import read_settings
+    from hw6.command.overrides import parse_overrides
 
     plain = [text for text in line.overrides if not text.startswith("~")]
-    swept = {setting.override.input_line for setting in read_settings((), plain, None) if setting.swept}
+    swept = {setting.override.input_line for setting in parse_overrides((), plain, None) if setting.swept}
     flags = [flag for flag in line.flags if flag not in MULTIRUN]
     return [*flags, *(text for text in line.overrides if text not in swept)]
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hw6.errors import Hw6Error, NoResults
-from hw6.sweep import store
-from hw6.sweep.lock import Owner, owner
-from hw6.sweep.progress import counted, duration, short
-from hw6.sweep.provenance import runs
+from hw6.store import directory, shards
+from hw6.store.lock import Owner, owner
+from hw6.store.record import runs
+from hw6.words import counted, duration, short
 
 WATCH_EVERY = 2.0  # seconds between looks with --watch
 
@@ -70,7 +70,7 @@ def status(folder: Path) -> Status:
     record = runs(folder)
     last = record[-1] if record else {}
     now = datetime.now(UTC)
-    done, failed, damaged = store.cell_ids(folder)
+    done, failed, damaged = shards.cell_ids(folder)
     failures = len(set(failed.tolist()) - set(done.tolist())) if len(failed) else 0
     running = owner(folder)
     speed = 0.0
@@ -89,7 +89,7 @@ def sweeps_below(path: Path) -> Iterator[Path]:
     """
     if not path.is_dir():
         raise NoResults(f"{path}: no such directory")
-    if (path / store.PROVENANCE).is_file():
+    if (path / directory.PROVENANCE).is_file():
         yield path
         return
     for entry in sorted(os.scandir(path), key=lambda entry: entry.name):

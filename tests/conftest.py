@@ -10,8 +10,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from commands import Command, Process
 from recipes import THIRD_PARTY, install_third_party
-from running import Command, Process
 from threadpoolctl import threadpool_limits
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -98,7 +98,7 @@ def third_party() -> Iterator[None]:
     """An experiment of somebody else, known while the test runs."""
     from hydra.core.config_store import ConfigStore
 
-    from hw6.experiments.registry import register, unregister
+    from hw6.contract.registry import register, unregister
 
     register(THIRD_PARTY)
     yield

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hw6.contract.experiment import Cells, Columns, Experiment
+from hw6.contract.keys import Choice, Flag, Integer, Integers, Real
 from hw6.errors import BadInput
-from hw6.experiments.base import Cells, Columns, Experiment
-from hw6.schema import Choice, Flag, Integer, Integers, Real
 
 RAISES, INFINITE, NAN = 13, 14, 15  # values of n at which the experiment below fails
 REFUSED = 99

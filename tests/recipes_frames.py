@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hw6.experiments.base import Drawing, Experiment, Fill, Mark, Panel
-from hw6.schema import Choice, Integer, Real
+from hw6.contract.drawing import Drawing, Fill, Mark, Panel
+from hw6.contract.experiment import Experiment
+from hw6.contract.keys import Choice, Integer, Real
 
 METRICS = {
     "chosen_lambda": "the ridge parameter used",

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from commands import Command
 from recipes import PLAIN_COLUMNS, RAISES, SMALL, THIRD_PARTY, assert_same_rows
-from running import Command
 
 import hw6
 from hw6.aggregate import load
 from hw6.errors import NoResults
-from hw6.sweep import store
+from hw6.store import directory, shards
 
 
 def write(folder: Path, **columns: Any) -> Path:
@@ -25,19 +25,19 @@ def write(folder: Path, **columns: Any) -> Path:
     ids = columns.pop("ids", range(count))
     status = columns.pop("status", ["done"] * count)
     arrays = {
-        "cell_id": store.arrow_column(np.array([f"{n:020x}".encode() for n in ids], dtype="S20")),
-        "experiment": store.constant_category("mine", count),
-        "status": store.categories(status),
+        "cell_id": columns.arrow_column(np.array([f"{n:020x}".encode() for n in ids], dtype="S20")),
+        "experiment": columns.constant_category("mine", count),
+        "status": columns.categories(status),
     }
     for name, values in columns.items():
         text = any(value is None or isinstance(value, (str, tuple)) for value in values)
-        arrays[name] = store.categories(values) if text else store.arrow_column(np.array(values))
-    return store.write_shard(folder, arrays)
+        arrays[name] = columns.categories(values) if text else columns.arrow_column(np.array(values))
+    return shards.write_shard(folder, arrays)
 
 
 def sweep(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_json(folder / store.PROVENANCE, {"format": 1, "runs": []})
+    directory.write_json(folder / directory.PROVENANCE, {"format": 1, "runs": []})
     return folder
 
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from running import Command
+from commands import Command
 from torch import nn
 
-from hw6.folders import sweep_names
-from hw6.layers import MyConvLayer, split_state
-from hw6.layers import STMConvLayer as FastLayer
+from hw6.command.folders import sweep_names
+from hw6.layers.convolution import MyConvLayer, split_state
+from hw6.layers.convolution import STMConvLayer as FastLayer
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "homework.md"

@@ -13,9 +13,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from recipes_frames import EXPERIMENTS, fail, layers_frame, ridge_frame
 
-from hw6.curves import curves
+from hw6.contract import registry
 from hw6.errors import NoResults
-from hw6.experiments import registry
+from hw6.figures.curves import curves
 from hw6.plot import figure, main
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import Command, Process, Ran
+from commands import Command, Process, Ran
 
 SMALL = ("data.n_train=30", "data.n_validation=10", "data.n_test=8")
 SWEEP = ("p=5,20,40", "seed=0:3", "lambda=0.1,tuned", *SMALL)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Command, Process
 from recipes import RAISES, SMALL, assert_same_rows
-from running import Command, Process
 
 from hw6 import run_sweep
 from hw6.aggregate import load
@@ -168,7 +168,7 @@ def test_a_named_sweep_may_run_as_one_cell(command: Command) -> None:
 
 
 def test_every_named_sweep_is_planned(command: Command) -> None:
-    from hw6 import folders
+    from hw6.command import folders
 
     assert {"double_descent", "starter"} <= set(folders.sweep_names())
     for name in folders.sweep_names():

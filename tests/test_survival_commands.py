@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import Command
+from commands import Command
 
 from hw6 import status as status_command
 from hw6.aggregate import load, provenance
 from hw6.aggregate import main as aggregate
-from hw6.sweep import store
-from hw6.sweep.lock import locked
+from hw6.store import directory, shards
+from hw6.store.lock import locked
 
 NOOP = "experiment=noop"
 HALF = ["data.n_train=20", "data.n_validation=5", "data.n_test=5", "p=5,10", "data.sigma=0.5,1e308"]
@@ -25,7 +25,7 @@ def widths(folder: Path) -> list[int]:
 
 def test_resume_repeats_the_remembered_command(command: Command) -> None:
     assert command("-m", NOOP, "p=3:6", "seed=1", "hydra.sweep.dir=s").status == 0
-    shard = next(store.shards(command.folder / "s"))
+    shard = next(shards.shards_below(command.folder / "s"))
     shard.unlink()
     again = command("resume=s")
     assert again.status == 0, again.err
@@ -81,7 +81,7 @@ def test_a_damaged_plan_is_written_again(command: Command) -> None:
     assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
     (plan,) = (command.folder / "s").glob("plan-*.json")
     plan.write_text(plan.read_text().replace("3", "9"))
-    next(store.shards(command.folder / "s")).unlink()
+    next(shards.shards_below(command.folder / "s")).unlink()
     assert command("resume=s").status == 0
     assert widths(command.folder / "s") == [3, 4, 5]
 
@@ -102,7 +102,7 @@ def test_failed_cells_run_again_unless_told_otherwise(command: Command) -> None:
 
 
 def test_fail_fast_stops_at_the_first_failing_chunk(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 1)
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", 1)
     ran = command("-m", *HALF, "fail_fast=true", "hydra.sweep.dir=s")
     assert ran.status == 1
     assert "stopped" in ran.lines[-1]
@@ -112,7 +112,7 @@ def test_fail_fast_stops_at_the_first_failing_chunk(command: Command, monkeypatc
 
 def test_other_code_or_versions_leave_the_choice_to_the_user(command: Command) -> None:
     assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
-    path = command.folder / "s" / store.PROVENANCE
+    path = command.folder / "s" / directory.PROVENANCE
     record = json.loads(path.read_text())
     record["runs"][0]["versions"]["numpy"] = "1.0"
     path.write_text(json.dumps(record))
@@ -143,7 +143,7 @@ def test_a_dry_run_counts_what_is_done(command: Command) -> None:
 
 
 def test_a_sweep_without_room_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hw6.sweep.price.available_memory", lambda: 1e6)
+    monkeypatch.setattr("hw6.running.price.available_memory", lambda: 1e6)
     ran = command("-m", NOOP, "p=3:6")
     assert ran.status == 2
     assert "GB are available" in ran.lines[0]
@@ -154,9 +154,9 @@ def test_status_of_sweeps(command: Command, capsys: pytest.CaptureFixture[str]) 
     assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=all/done").status == 0
     assert command("-m", *HALF, "hydra.sweep.dir=all/half").status == 1
     assert command("-m", NOOP, "p=3:9", "hydra.sweep.dir=all/some").status == 0
-    next(store.shards(command.folder / "all" / "some")).unlink()
+    next(shards.shards_below(command.folder / "all" / "some")).unlink()
     (command.folder / "all" / "broken").mkdir()
-    (command.folder / "all" / "broken" / store.PROVENANCE).write_text("{")
+    (command.folder / "all" / "broken" / directory.PROVENANCE).write_text("{")
     with locked(command.folder / "all" / "some"):
         assert status_command.main([str(command.folder / "all")]) == 1
     out, err = capsys.readouterr()
@@ -178,10 +178,10 @@ def test_a_narrower_plan_leaves_the_other_rows_counted(command: Command) -> None
 
 
 def test_compacting(command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 2)
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", 2)
     assert command("-m", NOOP, "p=3:12", "seed=0,1", "hydra.sweep.dir=s").status == 0
     before = load(command.folder / "s").sort_values("cell_id").reset_index(drop=True)
-    assert len(list(store.shards(command.folder / "s"))) == 9
+    assert len(list(shards.shards_below(command.folder / "s"))) == 9
     assert aggregate([str(command.folder / "s"), "--compact"]) == 0
     assert "9 shards -> 1" in capsys.readouterr().out
     after = load(command.folder / "s").sort_values("cell_id").reset_index(drop=True)
@@ -194,8 +194,8 @@ def test_compacting(command: Command, capsys: pytest.CaptureFixture[str], monkey
 def test_a_million_cells_are_a_set_difference(command: Command) -> None:
     """What is missing of a wide plan is found from ids alone (its time is measured in benchmarks/scale.py)."""
     from hw6.experiments.noop import EXPERIMENT
-    from hw6.sweep.chunks import work_to_do
-    from hw6.sweep.plan import Axis, Block, Plan
+    from hw6.plan.chunks import work_to_do
+    from hw6.plan.plan import Axis, Block, Plan
 
     block = Block("noop", (), {"seed": 0}, (Axis("p", range(1, 200_001)),))
     ids = block.ids(np.arange(block.size), EXPERIMENT.keys, EXPERIMENT.version)

@@ -6,13 +6,12 @@ A cell is one width, one seed, one rule for lambda. Cells of equal data and seed
 of ``hw6.mathematics.ridge``; what they share depends on none of them.
 
 A row may have no value for a metric: those of an empty set (n_validation or n_test = 0), and ``population_risk`` where
-it is not asked for. Such entries are masked where other rows of the batch have the metric, and the column is left out
-where none has it; both read back as missing. A masked entry is no failure, a nan or inf in any other place is one.
+``exact_risk`` is false. Such entries are masked where other rows of the batch have the metric, and the column is left
+out where none has it; both read back as missing. A masked entry is no failure, a nan or inf in any other place is one.
 """
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -20,82 +19,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hw6.contract.cells import codes, distinct, numbers, other_than, where_is
+from hw6.contract.experiment import Cells, Columns, Experiment
 from hw6.errors import BadInput
-from hw6.experiments.base import Cells, Columns, Experiment
-from hw6.experiments.datasets import (
-    SIZE_NAMES,
-    Model,
-    NestedModel,
-    Sizes,
-    StarterModel,
-    codes,
-    distinct,
-    numbers,
-    other_than,
-    refuse_starter,
-    where_is,
-)
+from hw6.experiments.datasets import Model, NestedModel, Sizes, StarterModel, refuse_starter
 from hw6.experiments.double_descent_drawing import drawing
+from hw6.experiments.double_descent_keys import DATA_KEYS, KEYS, METRICS, ORDER, SHORTHANDS
 from hw6.mathematics.cost import Work, bytes_needed, seconds
-from hw6.mathematics.features import ACTIVATIONS
 from hw6.mathematics.risk import relu_risk
-from hw6.mathematics.tuning import best_by_validation, log_grid
-from hw6.schema import Choice, Flag, Integer, Key, Real
+from hw6.mathematics.tuning import TUNING_RULES, Candidates
 
-METRICS = {
-    "chosen_lambda": "lambda of this row: given, chosen by validation, or 0 for ridgeless",
-    "train_mse": "mean squared error on the (noisy) training labels",
-    "validation_mse": "mean squared error on the validation labels",
-    "test_mse": "mean squared error on the test labels",
-    "train_norm": "root of the sum of squared training errors",
-    "validation_norm": "root of the sum of squared validation errors",
-    "test_norm": "root of the sum of squared test errors",
-    "theta_norm": "Euclidean norm of theta",
-    "effective_dof": "trace of the matrix that takes Y to the fitted values",
-    "population_risk": "exact mean squared error on a new noiseless label (with population_risk=true)",
-}
 VALIDATION_METRICS, TEST_METRICS = slice(2, 6, 3), slice(3, 7, 3)  # their places in METRICS
-
-KEYS: dict[str, Key] = {
-    "p": Integer(help="width: the number of random features", minimum=1),
-    "seed": Integer(help="seed of data and features"),
-    "lambda.kind": Choice(help="how lambda is found", choices=("fixed", "tuned", "path", "ridgeless")),
-    "lambda.value": Real(
-        help="the penalty on |theta|^2 / 2",
-        minimum=0.0,
-        open_below=True,
-        hints={0: "lambda=ridgeless is the limit", "0": "lambda=ridgeless is the limit"},
-    ),
-    "lambda.min": Real(help="the smallest lambda tried", minimum=0.0, open_below=True),
-    "lambda.max": Real(help="the largest lambda tried", minimum=0.0, open_below=True),
-    "lambda.num": Integer(help="how many lambdas, equally spaced in the logarithm", minimum=1, maximum=100_000),
-    "data.kind": Choice(help="where the data come from", choices=("gaussian", "starter")),
-    "data.d": Integer(help="the dimension of x", minimum=1),
-    "data.sigma": Real(help="standard deviation of the noise on training labels", minimum=0.0),
-    "data.sigma_validation": Real(help="standard deviation of the noise on validation labels", minimum=0.0),
-    "data.sigma_test": Real(help="standard deviation of the noise on test labels", minimum=0.0),
-    "data.n_train": Integer(help="number of training rows", minimum=1),
-    "data.n_validation": Integer(help="number of validation rows", minimum=0),
-    "data.n_test": Integer(help="number of test rows", minimum=0),
-    "features.activation": Choice(help="phi in phi(G x)", choices=tuple(ACTIVATIONS)),
-    "device.kind": Choice(help="where the arithmetic is done", choices=("cpu", "cuda"), aliases={"auto": "cpu"}),
-    "population_risk": Flag(help="also give the exact population risk (ReLU features)", omitted_at=False),
-}
-DATA_KEYS = ("data.kind", *(f"data.{name}" for name in SIZE_NAMES))
-# One decomposition serves all lambda rules of the widths around it, so those come last.
-ORDER = (
-    "device.kind",
-    *DATA_KEYS,
-    "features.activation",
-    "seed",
-    "p",
-    "lambda.kind",
-    "lambda.value",
-    "lambda.min",
-    "lambda.max",
-    "lambda.num",
-    "population_risk",
-)
 
 
 class Rule(NamedTuple):
@@ -107,6 +41,17 @@ class Rule(NamedTuple):
     maximum: float
     num: int
     risk: bool
+
+    @property
+    def lambdas(self) -> np.ndarray:
+        """The candidates."""
+        return _lambdas(self.kind, self[1:5])
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        rule = TUNING_RULES[self.kind]
+        return rule.rows(self.num if "lambda.num" in rule.needs else 1)
 
 
 def rows(cells: Cells) -> Columns:
@@ -120,14 +65,14 @@ def rows(cells: Cells) -> Columns:
             _listed(cells, "lambda.min"),
             _listed(cells, "lambda.max"),
             _listed(cells, "lambda.num"),
-            _listed(cells, "population_risk"),
+            _listed(cells, "exact_risk"),
         )
     )
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     names = (*DATA_KEYS, "features.activation", "seed")
     for index, group in enumerate(zip(*(_listed(cells, name) for name in names), strict=True)):
         groups[group].append(index)
-    counts = np.array([rule.num if rule.kind == "path" else 1 for rule in rules], dtype=np.int64)
+    counts = np.array([rule.rows for rule in rules], dtype=np.int64)
     starts = (np.cumsum(counts) - counts).tolist()
     table = np.zeros((len(METRICS), int(counts.sum())))
     absent = np.zeros(table.shape, dtype=bool)
@@ -163,15 +108,12 @@ def _fits(
     """The metrics of each cell of one model, shape (metrics, the cell's rows), widths rising."""
     for index in members:
         rule = rules[index]
-        lambdas = _lambdas(rule.kind, rule.value, rule.minimum, rule.maximum, rule.num)
-        yield index, _metrics(model, p[index], lambdas, rule)
+        yield index, _metrics(model, p[index], rule.lambdas, rule)
 
 
 @lru_cache(maxsize=4096)
-def _lambdas(kind: str, value: float, minimum: float, maximum: float, num: int) -> np.ndarray:
-    if kind == "fixed":
-        return np.array([value])
-    return np.zeros(1) if kind == "ridgeless" else log_grid(minimum, maximum, num)
+def _lambdas(kind: str, given: tuple[float, float, float, int]) -> np.ndarray:
+    return TUNING_RULES[kind].candidates(Candidates(*given))
 
 
 def _metrics(model: Model, p: int, lambdas: np.ndarray, rule: Rule) -> np.ndarray:
@@ -189,10 +131,10 @@ def _metrics(model: Model, p: int, lambdas: np.ndarray, rule: Rule) -> np.ndarra
     out[7] = scale * fit.psi_norm2
     np.sqrt(out[4:8], out=out[4:8])
     out[8] = fit.dof
-    kept = [best_by_validation(lambdas, out[2])] if rule.kind == "tuned" else list(range(len(lambdas)))
+    kept = list(TUNING_RULES[rule.kind].choice(lambdas, out[2]))
     if rule.risk:
         out[9, kept] = relu_risk(fit.psi(kept), model.directions(p), data.b)
-    return out[:, kept] if rule.kind == "tuned" else out
+    return out[:, kept] if len(kept) < len(lambdas) else out
 
 
 def _model(key: dict[str, Any]) -> Model:
@@ -206,7 +148,7 @@ def _listed(cells: Cells, key: str) -> list[Any]:
     """A column as Python values; a key that no cell of the batch has is None for all."""
     count = len(cells["p"])
     if key not in cells:
-        return [False if key == "population_risk" else None] * count
+        return [False if key == "exact_risk" else None] * count
     column = cells[key]
     values: list[Any] = column[:1].tolist() * count if column.strides == (0,) else column.tolist()
     return values
@@ -216,7 +158,7 @@ def refuse(cells: Cells) -> list[BadInput]:
     """The combinations that cannot be run, one mistake for each distinct one."""
     return [
         mistake
-        for rule in (_lambda_range, _tuned_without_rows, refuse_starter, _risk, _device, _memory)
+        for rule in (_lambda_range, _without_validation, refuse_starter, _risk, _device)
         for mistake in rule(cells)
     ]
 
@@ -229,15 +171,21 @@ def _lambda_range(cells: Cells) -> list[BadInput]:
     ]
 
 
-def _tuned_without_rows(cells: Cells) -> list[BadInput]:
-    wrong = where_is(cells, "lambda.kind", "tuned") & (numbers(cells, "data.n_validation")[0] == 0)
-    hint = "or choose lambda=fixed, lambda=path or lambda=ridgeless"
-    return [BadInput("data.n_validation", 0, "lambda=tuned needs validation rows", hint)] if wrong.any() else []
+def _without_validation(cells: Cells) -> list[BadInput]:
+    empty = numbers(cells, "data.n_validation")[0] == 0
+    needing = {kind for kind, rule in TUNING_RULES.items() if "data.n_validation" in rule.needs}
+    *most, last = (f"lambda={kind}" for kind in TUNING_RULES if kind not in needing)
+    hint = f"or choose {', '.join(most)} or {last}"
+    return [
+        BadInput("data.n_validation", 0, f"lambda={kind} needs validation rows", hint)
+        for kind in sorted(needing)
+        if (where_is(cells, "lambda.kind", kind) & empty).any()
+    ]
 
 
 def _risk(cells: Cells) -> list[BadInput]:
-    wrong = where_is(cells, "population_risk", True) & ~where_is(cells, "features.activation", "relu")
-    allowed = "population_risk=true has a closed form for features=relu only"
+    wrong = where_is(cells, "exact_risk", True) & ~where_is(cells, "features.activation", "relu")
+    allowed = "exact_risk=true has a closed form for features=relu only"
     return [BadInput("features.activation", other_than(cells, "relu"), allowed)] if wrong.any() else []
 
 
@@ -254,31 +202,46 @@ def price(cells: Cells) -> np.ndarray:
 def _work(cells: Cells) -> Work:
     """The cells in numbers; keys that a cell has not got are 0 where they would be counted."""
     count = len(cells["p"])
-    path, tuned = where_is(cells, "lambda.kind", "path"), where_is(cells, "lambda.kind", "tuned")
-    fixed = where_is(cells, "lambda.kind", "fixed")
+    grid, fixed = _needing(cells, "lambda.num"), _needing(cells, "lambda.value")
     value, minimum, num = numbers(cells, "lambda.value", "lambda.min", "lambda.num")
     p, d, n, validation, test = numbers(cells, "p", "data.d", "data.n_train", "data.n_validation", "data.n_test")
-    risk = where_is(cells, "population_risk", True)
+    risk = where_is(cells, "exact_risk", True)
     parts = (
         codes(cells, (*DATA_KEYS, "features.activation", "seed")),
         *(column.astype(float) for column in (p, d, n, validation + test)),
-        np.where(path | tuned, num, 1.0),
-        np.where(path | tuned, minimum, np.where(fixed, value, 0.0)),
-        np.where(risk, np.where(path, num, 1.0), 0.0),
+        np.where(grid, num, 1.0),
+        np.where(grid, minimum, np.where(fixed, value, 0.0)),
+        np.where(risk, rows_of(cells), 0.0),
         where_is(cells, "data.kind", "gaussian"),
     )
     return Work(*(np.broadcast_to(part, (count,)) for part in parts))
 
 
-def _memory(cells: Cells) -> list[BadInput]:
-    """Widths that this machine cannot hold."""
+def _needing(cells: Cells, key: str) -> np.ndarray:
+    """Where the rule of a cell needs a key."""
+    found = np.array([False])
+    for kind, rule in TUNING_RULES.items():
+        if key in rule.needs:
+            found = found | where_is(cells, "lambda.kind", kind)
+    return found
+
+
+def rows_of(cells: Cells) -> np.ndarray:
+    """A row a cell, or as many as its rule keeps."""
+    (num,) = numbers(cells, "lambda.num")
+    found = np.ones(1)
+    for kind, rule in TUNING_RULES.items():
+        grid = "lambda.num" in rule.needs
+        here = where_is(cells, "lambda.kind", kind)
+        kept = np.array([rule.rows(int(n)) if n == n else 1 for n in num.tolist()]) if grid else rule.rows(1)
+        found = np.where(here, kept, found)
+    return np.broadcast_to(found.astype(np.int64), (len(cells["p"]),))
+
+
+def memory(cells: Cells) -> np.ndarray:
+    """Bytes of each cell at its highest (``hw6.mathematics.cost``)."""
     p, d, n, validation, test = numbers(cells, "p", "data.d", "data.n_train", "data.n_validation", "data.n_test")
-    needed = bytes_needed(p, d, n, validation + test)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return [
-        BadInput("p", width, f"needs about {size / 1e9:.1f} GB, and this machine has {there / 1e9:.1f} GB")
-        for width, size in distinct(needed > there, p, needed)
-    ]
+    return np.broadcast_to(bytes_needed(p, d, n, validation + test), (len(cells["p"]),))
 
 
 EXPERIMENT = Experiment(
@@ -291,5 +254,8 @@ EXPERIMENT = Experiment(
     order=ORDER,
     refuse=refuse,
     price=price,
+    rows_of=rows_of,
+    memory=memory,
     drawing=drawing,
+    shorthands=SHORTHANDS,
 )

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hw6.experiments.base import Drawing, Fill, Mark, Panel
+from hw6.contract.drawing import Drawing, Fill, Mark, Panel
+from hw6.mathematics.tuning import TUNING_RULES
 
 LABELS = {
+    "p": "number of features $p$",
+    "lambda.value": "ridge parameter $\\lambda$",
+    "lambda.min": "smallest $\\lambda$ tried",
+    "lambda.max": "largest $\\lambda$ tried",
+    "lambda.num": "number of $\\lambda$ tried",
+    "data.n_train": "number of training examples $n$",
+    "data.n_validation": "number of validation examples",
+    "data.n_test": "number of test examples",
+    "data.d": "dimension of the data $d$",
+    "data.sigma": "label noise $\\sigma$",
+    "data.sigma_validation": "validation label noise",
+    "data.sigma_test": "test label noise",
     "lambda.kind": "rule for $\\lambda$",
     "data.kind": "data",
     "features.activation": "activation",
@@ -23,13 +36,21 @@ LABELS = {
     "effective_dof": "effective degrees of freedom",
     "population_risk": "population risk",
 }
+SYMBOLS = {
+    "lambda.value": "λ",
+    "lambda.min": "smallest λ",
+    "lambda.max": "largest λ",
+    "lambda.num": "number of λ",
+    "data.n_train": "n",
+    "data.n_validation": "validation examples",
+    "data.n_test": "test examples",
+    "data.d": "d",
+    "data.sigma": "σ",
+    "data.sigma_validation": "validation σ",
+    "data.sigma_test": "test σ",
+}
 NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "lambda.kind": {
-        "fixed": ("λ = {lambda.value} (fixed)", "fixed λ"),
-        "tuned": ("λ tuned on validation data",),
-        "path": ("each λ of a path",),
-        "ridgeless": ("ridgeless (λ → 0)",),
-    },
+    "lambda.kind": {kind: rule.label for kind, rule in TUNING_RULES.items()},
     "data.kind": {"gaussian": ("Gaussian data",), "starter": ("starter data",)},
 }
 
@@ -47,6 +68,7 @@ def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
         lowest_along=("lambda.value",),
         marks=(Mark("p", "data.n_train", "$p = n$"),),
         labels=LABELS,
+        symbols=SYMBOLS,
         names=NAMES,
         caption=("data.n_train", "data.d", "data.sigma", "seed"),
         best=(f"validation_{error}", f"test_{error}"),

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from hw6.contract.drawing import Drawing, Panel
+from hw6.contract.experiment import Cells, Columns, Experiment
+from hw6.contract.keys import Choice, Integer, Key, Real
+from hw6.contract.metrics import Text
 from hw6.errors import BadInput
-from hw6.experiments.base import Cells, Columns, Drawing, Experiment, Panel
-from hw6.experiments.torch_use import one_thread, refuse_beyond_memory, refuse_without_torch
-from hw6.schema import Choice, Integer, Key, Real
+from hw6.experiments.torch_use import TORCH_BYTES, one_thread, refuse_without_torch
 
 # The element-wise activations of torch.nn, written down so that checking a command does not import torch.
 # ``hw6.mathematics.dropout.elementwise_names`` finds them in torch itself, and a test compares.
@@ -28,11 +30,21 @@ FEWEST_DROPPED = 32  # as in hw6.mathematics.dropout
 BYTES_A_SAMPLE = 180.0  # measured
 
 KEYS: dict[str, Key] = {
-    "activation": Choice(help="the activation s: a class of torch.nn with its default arguments", choices=ACTIVATIONS),
-    "q": Real(help="the probability that dropout drops an entry", minimum=0.0, maximum=1.0, open_above=True),
-    "mode": Choice(help="dropout drops in training mode only", choices=("train", "eval")),
-    "seed": Integer(help="seed of pre-activations and masks"),
-    "samples": Integer(help="number of pre-activations tried", minimum=64),
+    "activation": Choice(
+        help="s: an element-wise activation of torch.nn, by its class name", choices=ACTIVATIONS, default="ReLU"
+    ),
+    "q": Real(
+        help="the probability that an entry is dropped, in [0, 1)",
+        minimum=0.0,
+        maximum=1.0,
+        open_above=True,
+        default=0.4,
+    ),
+    "mode": Choice(
+        help="train or eval: dropout does nothing in evaluation mode", choices=("train", "eval"), default="train"
+    ),
+    "seed": Integer(help="pre-activations and masks are a function of this number", default=0),
+    "samples": Integer(help="how many pre-activations are tried", minimum=64, default=65536),
 }
 METRICS = {
     "max_difference": "largest difference between s(dropout(z)) and dropout(s(z)), masks shared",
@@ -40,7 +52,7 @@ METRICS = {
     "difference_in_eps": "largest difference relative to the larger value, in units of 2^-52: up to 4 is rounding",
     "commutes": "verdict of the simulation: nothing but rounding tells the two orders apart",
     "commutes_theory": "verdict of the theorem, from the function's own properties",
-    "theory_reason": "the condition that decides the theorem's verdict",
+    "theory_reason": Text("the condition that decides the theorem's verdict"),
     "difference_dropped": "largest difference on dropped entries, |s(0)|",
     "difference_kept": "largest difference on kept entries, |s(cz) - c s(z)|",
     "differing_share": "share of entries, under a mask as dropout draws it, that differ by more than rounding",
@@ -109,13 +121,12 @@ def refuse(cells: Cells) -> list[BadInput]:
         )
         for value, count in pairs
     ]
-    large = refuse_beyond_memory("samples", samples, memory(cells), "ask for fewer samples")
-    return [*mistakes, *large, *refuse_without_torch("dropout")]
+    return [*mistakes, *refuse_without_torch("dropout")]
 
 
 def memory(cells: Cells) -> np.ndarray:
-    """Bytes: masks, both orders and their differences."""
-    return np.asarray(BYTES_A_SAMPLE * cells["samples"].astype(float))
+    """Bytes: torch; masks, both orders and their differences."""
+    return np.asarray(TORCH_BYTES + BYTES_A_SAMPLE * cells["samples"].astype(float))
 
 
 def price(cells: Cells) -> np.ndarray:

@@ -10,26 +10,23 @@ linear layer: y_L for the last layer, and y_l for every layer if the activation 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from hw6.contract.experiment import Cells, Columns, Experiment
+from hw6.contract.keys import Choice, Integer, Integers, Key, OptionalInteger
+from hw6.contract.metrics import Counts, Text
 from hw6.errors import BadInput
-from hw6.experiments.base import Cells, Columns, Experiment
 from hw6.experiments.initialization_drawing import drawing
+from hw6.mathematics.activations import ACTIVATIONS
 from hw6.mathematics.initialization import INITS, INPUT_KURTOSIS, Moments, Network, moments
 from hw6.mathematics.initialization_simulation import Simulated, networks_in_batch, numbers_drawn, simulate
-from hw6.mathematics.pointwise import ACTIVATIONS
-from hw6.schema import Choice, Integer, Integers, Key, OptionalInteger
 
 DEPTH, WIDTH = 10, 64  # where neither these keys nor ``widths`` say otherwise
 
 METRICS = {
-    "depth": "number of layers L",
-    "width": "width of every hidden layer (missing where widths is given)",
-    "input_width": "number of inputs n_0",
     "layer": "number of the layer, 1 ... L",
     "mean": "mean of the layer's linear output h_l (y_L for the last layer); 0 in theory",
     "mean_se": "standard error of mean",
@@ -37,28 +34,37 @@ METRICS = {
     "variance_theory": "the same by theory (see theory)",
     "variance_se": "standard error of variance: by the exact fourth moment, or from the networks' spread (mean-field)",
     "z": "(variance - variance_theory) / variance_se; missing where the variance does not vary",
-    "theory": "exact or mean-field: what variance_theory is",
+    "theory": Text("exact or mean-field: what variance_theory is"),
     "y_mean": "mean of y_l, behind the activation",
     "y_second_moment": "mean square of y_l",
     "y_second_moment_theory": "the same by theory: exact for identity, relu and leaky_relu, else mean-field",
     "gradient_variance": "variance of an entry of dy_L/dy_l",
     "gradient_variance_theory": "the same by theory (see gradient_theory)",
     "gradient_variance_se": "standard error of gradient_variance, from the networks' spread",
-    "gradient_theory": "exact or mean-field: what gradient_variance_theory is",
-    "histogram": "last layer: counts of y_L in 40 bins on +-5 theoretical standard deviations, the outer ones open",
+    "gradient_theory": Text("exact or mean-field: what gradient_variance_theory is"),
+    "histogram": Counts(
+        "last layer: counts of y_L in 40 bins on +-5 theoretical standard deviations, the outer ones open"
+    ),
 }
 
 KEYS: dict[str, Key] = {
-    "depth": OptionalInteger(help="number of layers L; null: 10, or as many as widths has", minimum=1),
-    "width": OptionalInteger(help="width of every hidden layer; null: 64", minimum=1),
-    "input_width": OptionalInteger(help="number of inputs n_0; null: as width", minimum=1),
-    "widths": Integers(help="[n_0,...,n_{L-1}] instead of the three above, or null", minimum=1, optional=True),
-    "networks": Integer(help="how many independent networks are simulated", minimum=1),
-    "init": Choice(help="how weights and biases are drawn", choices=tuple(INITS)),
-    "activation": Choice(help="s in y_l = s(h_l) of the hidden layers", choices=tuple(ACTIVATIONS)),
-    "input_law": Choice(help="law of the inputs' entries, mean 0 and variance 1", choices=tuple(INPUT_KURTOSIS)),
-    "seed": Integer(help="seed of the networks and inputs"),
+    "depth": OptionalInteger(
+        help="number of layers L; null: 10, or as many as widths has", minimum=1, default=None, resolves=True
+    ),
+    "width": OptionalInteger(help="width of every hidden layer; null: 64", minimum=1, default=None, resolves=True),
+    "input_width": OptionalInteger(help="number of inputs n_0; null: as width", minimum=1, default=None, resolves=True),
+    "widths": Integers(
+        help="[n_0,...,n_{L-1}] instead of the three keys above, or null", minimum=1, optional=True, default=None
+    ),
+    "networks": Integer(help="independent networks simulated, each with an input of its own", minimum=1, default=1000),
+    "init": Choice(help="how weights and biases are drawn", choices=tuple(INITS), default="pytorch"),
+    "activation": Choice(help="s in y_l = s(h_l) of the hidden layers", choices=tuple(ACTIVATIONS), default="identity"),
+    "input_law": Choice(
+        help="law of the inputs' entries, mean 0 and variance 1", choices=tuple(INPUT_KURTOSIS), default="normal"
+    ),
+    "seed": Integer(help="all randomness of a cell is a function of this number", default=0),
 }
+RESOLVED = tuple(name for name, key in KEYS.items() if key.resolves)
 ORDER = ("init", "activation", "input_law", "seed", "widths", "input_width", "width", "depth", "networks")
 # Seconds of one core for a drawn number (with the two products it enters), and for the calls of a layer of a batch.
 SECONDS = {"uniform": 2.5e-9, "normal": 1.3e-8, "orthogonal": 4e-8}
@@ -70,7 +76,7 @@ def rows(cells: Cells) -> Columns:
     parts = [_cell_rows(cell) for cell in _each(cells)]
     columns: dict[str, np.ndarray] = {
         name: _joined([part[name] for part in parts])
-        for name in METRICS
+        for name in (*RESOLVED, *METRICS)
         if not all(np.ma.getmaskarray(part[name]).all() for part in parts)
     }
     columns["cell"] = np.repeat(np.arange(len(parts)), [len(part["layer"]) for part in parts])
@@ -169,7 +175,7 @@ def refuse(cells: Cells) -> list[BadInput]:
     """The combinations that cannot be run, a mistake for each key."""
     mistakes: dict[str, BadInput] = {}
     for cell in _each(cells):
-        for mistake in (*_given_twice(cell), *_memory(cell)):
+        for mistake in _given_twice(cell):
             mistakes.setdefault(mistake.key, mistake)
     return list(mistakes.values())
 
@@ -186,17 +192,20 @@ def _given_twice(cell: dict[str, Any]) -> Iterator[BadInput]:
         yield BadInput("depth", cell["depth"], f"{shown} has {len(widths)} layers", "leave depth out")
 
 
-def _memory(cell: dict[str, Any]) -> Iterator[BadInput]:
-    """Networks of which this machine cannot hold even one."""
+def memory(cells: Cells) -> np.ndarray:
+    """Bytes of each cell: a batch's words, weights and workspace, and what is kept for each layer and entry of one."""
+    return np.array([_bytes(cell) for cell in _each(cells)])
+
+
+def _bytes(cell: dict[str, Any]) -> float:
     depth, width, drawn = _size(cell)
-    # Words, float32 weights and a layer's workspace; what is kept for each layer and each entry of one.
-    needed = 12 * drawn + 2000 * depth + 100 * width
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        key = "widths" if cell["widths"] else "depth" if depth > width else "width"
-        value = cell["widths"] or {"depth": depth, "width": width}[key]
-        allowed = f"one network needs about {needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB"
-        yield BadInput(key, value, allowed, "take smaller widths or fewer layers")
+    batch = min(networks_in_batch(drawn), cell["networks"])
+    return float(4.0 * batch * drawn + 8.0 * drawn + 40.0 * batch * width * depth + 2000.0 * depth + 100.0 * width)
+
+
+def rows_of(cells: Cells) -> np.ndarray:
+    """A row a layer."""
+    return np.array([_size(cell)[0] for cell in _each(cells)])
 
 
 def _size(cell: dict[str, Any]) -> tuple[int, int, int]:
@@ -231,5 +240,7 @@ EXPERIMENT = Experiment(
     order=ORDER,
     refuse=refuse,
     price=price,
+    rows_of=rows_of,
+    memory=memory,
     drawing=drawing,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hw6.experiments.base import Drawing, Histogram, Panel
+from hw6.contract.drawing import Drawing, Histogram, Panel
 from hw6.mathematics.initialization import EDGE
 
 LABELS = {

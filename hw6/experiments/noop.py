@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hw6.experiments.base import Cells, Columns, Experiment
-from hw6.schema import Integer
+from hw6.contract.experiment import Cells, Columns, Experiment
+from hw6.contract.keys import Integer
 
 
 def rows(cells: Cells) -> Columns:
@@ -15,8 +15,8 @@ EXPERIMENT = Experiment(
     name="noop",
     version=1,
     keys={
-        "p": Integer(help="a number, as in the other experiments", minimum=1),
-        "seed": Integer(help="a number, as in the other experiments"),
+        "p": Integer(help="a number", minimum=1, default=100),
+        "seed": Integer(help="a number", default=0),
     },
     metrics={},
     rows=rows,

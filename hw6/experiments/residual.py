@@ -13,23 +13,28 @@ from typing import Any
 
 import numpy as np
 
+from hw6.contract.drawing import Drawing, Panel
+from hw6.contract.experiment import Cells, Columns, Experiment
+from hw6.contract.keys import Choice, Flag, Integer, Key
 from hw6.errors import BadInput
-from hw6.experiments.base import Cells, Columns, Drawing, Experiment, Panel
-from hw6.experiments.torch_use import one_thread, refuse_beyond_memory, refuse_without_torch
-from hw6.schema import Choice, Flag, Integer, Key
+from hw6.experiments.torch_use import TORCH_BYTES, one_thread, refuse_without_torch
 
 # The names in hw6.mathematics.residual, written down so that checking a command does not import torch; a test compares.
 ACTIVATIONS = (*("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu", "elu", "sin"),)
 
 KEYS: dict[str, Key] = {
-    "depth": Integer(help="number of layers L", minimum=2, maximum=100_000),
-    "width": Integer(help="entries of every hidden layer", minimum=1),
-    "input_width": Integer(help="entries of the input x", minimum=1),
-    "skip": Flag(help="residual connections in layers 2 to L-1"),
-    "activation": Choice(help="the activation s of the hidden layers", choices=ACTIVATIONS),
-    "zeroed_layer": Integer(help="the layer j that is zeroed, 2 to L-1; 0: none"),
-    "zeroed": Choice(help="what is zeroed there: the weights A_j, or the derivative of s", choices=("A", "derivative")),
-    "seed": Integer(help="seed of weights, biases and input"),
+    "depth": Integer(help="number of layers L, the last one linear", minimum=2, maximum=100_000, default=20),
+    "width": Integer(help="entries of every hidden layer", minimum=1, default=32),
+    "input_width": Integer(help="entries of the input x", minimum=1, default=32),
+    "skip": Flag(help="residual connections in layers 2 to L-1; false: a plain network", default=True),
+    "activation": Choice(help="s of the hidden layers", choices=ACTIVATIONS, default="tanh"),
+    "zeroed_layer": Integer(help="the layer j, 2 to L-1, at which something is set to zero; 0: none", default=0),
+    "zeroed": Choice(
+        help="what is set to zero there: A (the weights) or derivative (s' = 0)",
+        choices=("A", "derivative"),
+        default="A",
+    ),
+    "seed": Integer(help="weights, biases and input are a function of this number", default=0),
 }
 METRICS = {
     "layer": "layer l of this row",
@@ -79,8 +84,7 @@ def refuse(cells: Cells) -> list[BadInput]:
         else BadInput("zeroed_layer", j, "must be 0 (none): depth=2 has no layer between its first and its last")
         for j, bound in sorted(set(zip(layer[outside].tolist(), depth[outside].tolist(), strict=True)))[:10]
     ]
-    large = refuse_beyond_memory("width", cells["width"], memory(cells), "take a smaller width, input_width or depth")
-    return [*mistakes, *large, *refuse_without_torch("residual")]
+    return [*mistakes, *refuse_without_torch("residual")]
 
 
 def _weights(cells: Cells) -> np.ndarray:
@@ -90,9 +94,9 @@ def _weights(cells: Cells) -> np.ndarray:
 
 
 def memory(cells: Cells) -> np.ndarray:
-    """Bytes: the weights, autograd's gradients, and the largest layer while it is drawn and compared."""
+    """Bytes: torch; the weights, autograd's gradients, and the largest layer while it is drawn and compared."""
     width, entries = (cells[name].astype(float) for name in ("width", "input_width"))
-    return np.asarray(8.0 * (2 * _weights(cells) + 3 * width * np.maximum(width, entries)))
+    return np.asarray(TORCH_BYTES + 8.0 * (2 * _weights(cells) + 3 * width * np.maximum(width, entries)))
 
 
 def rows_of(cells: Cells) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-import numpy as np
-
 from hw6.errors import BadInput
+
+TORCH_BYTES = 190e6  # of a process that has torch loaded, above one that has not
 
 
 def refuse_without_torch(experiment: str) -> list[BadInput]:
@@ -30,22 +29,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def refuse_beyond_memory(key: str, values: np.ndarray, needed: np.ndarray, change: str) -> list[BadInput]:
-    """A mistake for each distinct value whose cell needs more memory than this machine has.
-
-    Args:
-        key: the key named first, whose value drives the need.
-        values: (cells,) its values.
-        needed: (cells,) bytes.
-        change: what to change, for the person at the keyboard.
-    """
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    beyond = needed > there
-    pairs = zip(values[beyond].tolist(), needed[beyond].tolist(), strict=True)
-    most = dict(sorted(pairs))  # the largest need of each value
-    return [
-        BadInput(key, value, f"needs about {size / 1e9:.1f} GB, and this machine has {there / 1e9:.1f} GB", change)
-        for value, size in list(most.items())[:10]
-    ]

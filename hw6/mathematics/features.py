@@ -58,7 +58,7 @@ def identity(z: np.ndarray) -> np.ndarray:
 Activation = Callable[[np.ndarray], np.ndarray]
 
 # Each may overwrite its argument, and works entry by entry.
-ACTIVATIONS: dict[str, Activation] = {
+FEATURES: dict[str, Activation] = {
     "relu": relu,
     "leaky_relu": leaky_relu,
     "tanh": tanh,
@@ -100,7 +100,7 @@ class NestedFeatures:
     def __init__(self, x_train: np.ndarray, x_query: np.ndarray, directions: Directions, activation: str) -> None:
         self.x_train, self.x_query = x_train, x_query  # (n, d), (m, d)
         self.directions = directions
-        self.activation = ACTIVATIONS[activation]
+        self.activation = FEATURES[activation]
 
     def tile(self, start: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Columns start ... start + width - 1 of U (n, width) and of T (m, width); start is a multiple of width."""

@@ -29,7 +29,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hw6.mathematics.pointwise import ACTIVATIONS, Activation
+from hw6.mathematics.activations import ACTIVATIONS, Activation
 
 INPUT_KURTOSIS = {"normal": 3.0, "uniform": 1.8, "rademacher": 1.0}  # E x^4 at unit variance
 WEIGHT_KURTOSIS = {"uniform": 1.8, "normal": 3.0}

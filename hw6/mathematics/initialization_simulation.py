@@ -20,8 +20,8 @@ from itertools import pairwise
 import numpy as np
 
 from hw6.mathematics import streams
+from hw6.mathematics.activations import ACTIVATIONS
 from hw6.mathematics.initialization import BINS, EDGE, INITS, Moments, Network, moments
-from hw6.mathematics.pointwise import ACTIVATIONS
 
 BATCH_BYTES = 8 << 20  # of weights in a batch: products follow the draw while they are in the last cache
 MOST_IN_BATCH = 4096

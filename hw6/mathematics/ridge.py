@@ -16,8 +16,8 @@ from functools import lru_cache
 import numpy as np
 
 from hw6.mathematics.anchors import NARROW, WIDE, Anchor, Border, Fit, anchor_of, border, reach
-from hw6.mathematics.direct import Factor, factorise, factorise_nested
 from hw6.mathematics.features import NestedFeatures
+from hw6.mathematics.svd import Factor, factorise, factorise_nested
 
 SMALL_LAMBDA = 1e-5
 FEW_ROWS = 2 * WIDE  # with fewer, the q x q systems of an anchor are as large as the problem

@@ -1,9 +1,14 @@
-"""The grid of lambdas and the choice among them."""
+"""The rules by which a fit finds its lambda: which candidates it tries, and which of them it keeps.
+
+``TUNING_RULES`` is the one table of them: a new rule is one entry here, one file in conf/lambda/, one row of a test.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,3 +52,75 @@ def best_by_validation(lambdas: np.ndarray, errors: np.ndarray) -> int:
         errors: validation errors, shape (m,). Where any is nan, the last nan wins, so that the row shows it.
     """
     return len(errors) - 1 - int(np.argmin(errors[::-1]))
+
+
+class Candidates(NamedTuple):
+    """What the keys ``lambda.*`` of a cell say; what its rule does not need is None."""
+
+    value: float
+    minimum: float
+    maximum: float
+    num: int
+
+
+class TuningRule(NamedTuple):
+    """How a fit finds its lambda.
+
+    Attributes:
+        candidates: what the keys say -> the lambdas that are fitted, float64 (m,), rising; 0 is the limit of minimum
+            norm.
+        choice: (lambdas, validation errors), both (m,) -> the indices of the fits that are kept, a row each.
+        rows: the number of rows of a cell with so many candidates.
+        needs: the keys without which the rule says nothing: those of its group, and ``data.n_validation`` if it looks
+            at validation errors.
+        label: its name in a legend, the first of which all keys in braces have one value.
+    """
+
+    candidates: Callable[[Candidates], np.ndarray]
+    choice: Callable[[np.ndarray, np.ndarray], Sequence[int]]
+    rows: Callable[[int], int]
+    needs: tuple[str, ...]
+    label: tuple[str, ...]
+
+
+GRID = ("lambda.min", "lambda.max", "lambda.num")
+
+
+def _grid(given: Candidates) -> np.ndarray:
+    return log_grid(given.minimum, given.maximum, given.num)
+
+
+def _all(lambdas: np.ndarray, errors: np.ndarray) -> Sequence[int]:
+    return range(len(lambdas))
+
+
+TUNING_RULES: dict[str, TuningRule] = {
+    "fixed": TuningRule(
+        candidates=lambda given: np.array([given.value]),
+        choice=_all,
+        rows=lambda candidates: 1,
+        needs=("lambda.value",),
+        label=("λ = {lambda.value} (fixed)", "fixed λ"),
+    ),
+    "tuned": TuningRule(
+        candidates=_grid,
+        choice=lambda lambdas, errors: [best_by_validation(lambdas, errors)],
+        rows=lambda candidates: 1,
+        needs=(*GRID, "data.n_validation"),
+        label=("λ tuned on validation data",),
+    ),
+    "path": TuningRule(
+        candidates=_grid,
+        choice=_all,
+        rows=lambda candidates: candidates,
+        needs=GRID,
+        label=("each λ of a path",),
+    ),
+    "ridgeless": TuningRule(
+        candidates=lambda given: np.zeros(1),
+        choice=_all,
+        rows=lambda candidates: 1,
+        needs=(),
+        label=("ridgeless (λ → 0)",),
+    ),
+}

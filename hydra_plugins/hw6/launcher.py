@@ -1,7 +1,8 @@
-"""hw6's launcher: chunks in this process or in local worker processes, each config choice composed once."""
+"""hw6's launcher: an engine for hw6's sweeper; for any other one job after another in this process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -21,19 +22,20 @@ ConfigStore.instance().store(group="hydra/launcher", name="hw6", node=LauncherCo
 
 
 class Hw6Launcher(Launcher):
-    """Runs jobs here (``workers`` 1) or in processes; ``told`` hears of each that ends and says whether to go on."""
-
-    def __init__(self) -> None:
-        self.workers = 1
-        self.told: Callable[[JobReturn], bool] = lambda returned: True
-        self.composed: dict[tuple[str, ...], DictConfig] = {}
+    """The thin end of ``hw6.engines.local``."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
+    def engine(self, composed: dict[tuple[str, ...], DictConfig]) -> Any:
+        """The engine behind this launcher; ``composed`` holds configs of choices by their overrides."""
+        from hw6.engines.local import Local
+
+        return Local(self.hydra_context, self.task_function, self.config, composed)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; their returns in order."""
-        from hydra_plugins.hw6._launch import launch
+        from hw6.engines.local import launch
 
-        return launch(self, job_overrides, initial_job_idx)
+        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)

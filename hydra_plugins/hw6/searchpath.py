@@ -11,7 +11,7 @@ class Hw6SearchPath(SearchPathPlugin):
         """Append sweeps/ where the main config directory is hw6's."""
         import sys
 
-        folders = sys.modules.get("hw6.folders")  # imported by hw6's commands before Hydra starts
+        folders = sys.modules.get("hw6.command.folders")  # imported by hw6's commands before Hydra starts
         if folders is not None:
             main = {element.path for element in search_path.get_path() if element.provider == "main"}
             if main & {str(folders.conf()), f"file://{folders.conf()}"}:

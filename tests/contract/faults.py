@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import hw6
-from hw6.sweep import store
+from hw6.store import shards
 
 MEASURED = ["seconds"]
 
@@ -65,7 +65,7 @@ def written(folder: Path) -> int:
     """The number of rows in all shards, doubled ones counted twice."""
     if not folder.exists():
         return 0
-    return sum(len(store.read_shard(path, ["cell_id"])) for path in store.shards(folder))
+    return sum(len(shards.read_shard(path, ["cell_id"])) for path in shards.shards_below(folder))
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from running import Command, Process, Ran
+from commands import Command, Process, Ran
 
 SINGLE: tuple[str, ...] = ()
 SWEEP = ("-m",)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from running import Command, Process
+from commands import Command, Process
 
 from hw6 import __main__ as console
 from hw6.aggregate import load

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from running import Command
+from commands import Command
 
 from hw6.aggregate import load
-from hw6.experiments.registry import EXPERIMENTS, experiment_named
+from hw6.contract.registry import EXPERIMENTS, experiment_named
 
 pytestmark = pytest.mark.slow
 
@@ -57,18 +57,18 @@ def test_processes_order_and_one_job_a_cell(command: Command, sweep: list[str]) 
 
 def test_any_chunks(command: Command, sweep: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(command, "whole", *sweep)
-    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 1)
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", 1)
     same(whole, run(command, "single", *sweep))
 
 
 def test_interrupted_and_resumed(command: Command, sweep: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle of the second chunk; the rest runs later."""
-    from hw6 import task
+    from hw6.running import job
 
     whole = run(command, "whole", *sweep)
-    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", 2)
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", 2)
     chunks: list[int] = []
-    original = task.run_chunk
+    original = job.run_chunk
 
     def interrupted(*arguments: object, **options: object) -> object:
         chunks.append(1)
@@ -76,7 +76,7 @@ def test_interrupted_and_resumed(command: Command, sweep: list[str], monkeypatch
             raise KeyboardInterrupt
         return original(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("hw6.task.run_chunk", interrupted)
+    monkeypatch.setattr("hw6.running.job.run_chunk", interrupted)
     ran = command("-m", *sweep, "hydra.sweep.dir=stopped")
     assert ran.status == 130
     assert 0 < len(rows(command.folder / "stopped")) < len(whole)

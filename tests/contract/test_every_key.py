@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import Command
 from recipes import FROZEN_IDS, SMALL
-from running import Command
 
-from hw6 import folders
 from hw6.aggregate import load
-from hw6.experiments.registry import EXPERIMENTS, experiment_named
-from hw6.schema import Choice, Flag, Integer, Integers, Key, Real
-from hw6.sweep.plan import cell_id
-from hw6.sweep.resolve import FRAMEWORK_KEYS
+from hw6.command import folders
+from hw6.command.planning import FRAMEWORK_KEYS
+from hw6.contract.keys import Choice, Flag, Integer, Integers, Key, Real
+from hw6.contract.registry import EXPERIMENTS, experiment_named
+from hw6.plan.ids import cell_id
 
 CONF = folders.conf()
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in {"hydra", "experiment"})
@@ -123,16 +123,16 @@ def test_keys_of_noop_stand_in_its_row(command: Command, key: str) -> None:
 def test_the_objective_is_what_a_job_returns(
     command: Command, monkeypatch: pytest.MonkeyPatch, objective: str, worst: bool
 ) -> None:
-    import hw6.task
+    import hw6.running.job
 
     returned = []
-    job = hw6.task.job
+    job = hw6.running.job.job
 
     def watched(config: Any) -> Any:
         returned.append(job(config))
         return returned[-1]
 
-    monkeypatch.setattr(hw6.task, "job", watched)
+    monkeypatch.setattr(hw6.running.job, "job", watched)
     assert command(*SMALL, "p=3", f"objective={objective}", "hydra.run.dir=a").status == 0
     name = "validation_mse" if worst else objective
     assert returned == [pytest.approx(load(command.folder / "a")[name][0], rel=0, abs=0)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Process
+from commands import Process
 
 import hw6
 
@@ -61,13 +61,33 @@ def crossing(folder: Path, forbidden: tuple[str, ...]) -> list[str]:
     [
         (
             "mathematics",
-            ("hydra", "omegaconf", "pandas", "hw6.sweep", "hw6.experiments", "hydra_plugins", "hw6.run", "hw6.task"),
+            (
+                "hydra",
+                "omegaconf",
+                "pandas",
+                "hw6.sweep",
+                "hw6.experiments",
+                "hydra_plugins",
+                "hw6.run",
+                "hw6.running.job",
+            ),
         ),
         (
             "sweep",
-            ("hw6.experiments", "hw6.mathematics", "hydra_plugins", "hw6.run", "hw6.task", "hw6.aggregate", "hw6.plot"),
+            (
+                "hw6.experiments",
+                "hw6.mathematics",
+                "hydra_plugins",
+                "hw6.run",
+                "hw6.running.job",
+                "hw6.aggregate",
+                "hw6.plot",
+            ),
         ),
-        ("experiments", ("hydra", "omegaconf", "hw6.sweep", "hydra_plugins", "hw6.run", "hw6.task", "hw6.aggregate")),
+        (
+            "experiments",
+            ("hydra", "omegaconf", "hw6.sweep", "hydra_plugins", "hw6.run", "hw6.running.job", "hw6.aggregate"),
+        ),
     ],
 )
 def test_imports_go_one_way(folder: str, forbidden: tuple[str, ...]) -> None:

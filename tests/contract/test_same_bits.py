@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from commands import Command, Process
 from recipes import SMALL, assert_same_rows, bits
-from running import Command, Process
 
 from hw6.aggregate import load
 
@@ -33,7 +33,7 @@ def test_one_job_a_cell_gives_the_same_rows(command: Command, name: str) -> None
 def test_any_chunks_give_the_same_rows(command: Command, monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
     sweep = [*SWEEPS[name], "n=3:8" if name == "third_party" else "p=3:8"] if most > 1 else SWEEPS[name]
     fused = command.sweep(*sweep, into="whole")
-    monkeypatch.setattr("hw6.sweep.plan.MOST_CELLS", most)
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", most)
     assert_same_rows(fused, command.sweep(*sweep, into="cut"))
     jobs = [path for path in (command.folder / "cut").iterdir() if path.is_dir()]
     blocks = len([path for path in (command.folder / "whole").iterdir() if path.is_dir()])

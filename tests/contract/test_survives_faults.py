@@ -14,7 +14,7 @@ import pytest
 from faults import finish, rows, same, start, wait_for, written
 
 import hw6
-from hw6.sweep import store
+from hw6.store import shards
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def copied(folder: Path, name: str) -> Path:
 
 
 def test_a_flipped_byte_in_every_shard(whole: Path) -> None:
-    paths = list(store.shards(whole))
+    paths = list(shards.shards_below(whole))
     assert len(paths) >= 2
     generator = np.random.default_rng(0)
     for number, path in enumerate(paths):
@@ -56,7 +56,7 @@ def test_a_flipped_byte_in_every_shard(whole: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["truncated", "empty", "foreign"])
 def test_other_damage(whole: Path, fault: str) -> None:
-    target = next(store.shards(whole))
+    target = next(shards.shards_below(whole))
     reference = rows(whole)
     data = target.read_bytes()
     target.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "foreign": b"p,seed\n1,2\n"}[fault])
@@ -74,7 +74,7 @@ def test_compacting_keeps_every_row(whole: Path) -> None:
     reference = rows(whole)
     command = [sys.executable, "-m", "hw6.aggregate", "--compact", str(whole)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert len(list(store.shards(whole))) == 1
+    assert len(list(shards.shards_below(whole))) == 1
     same(rows(whole), reference)
     again = finish(whole, *SWEEP)
     assert "0 cells" in again.stdout
@@ -83,7 +83,7 @@ def test_compacting_keeps_every_row(whole: Path) -> None:
 def test_a_link_out_of_the_folder_is_not_followed(whole: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    shard = next(store.shards(whole))
+    shard = next(shards.shards_below(whole))
     moved = outside / shard.name
     shard.rename(moved)
     shard.symlink_to(moved)
@@ -124,18 +124,18 @@ def one_line(text: str) -> str:
 def test_a_disk_that_fills_up_on_the_way(small_disk: Path, tmp_path: Path) -> None:
     folder = small_disk / "sweep"
     process = start(folder, *LONG)
-    wait_for(lambda: folder.exists() and len(list(store.shards(folder))) > 0)
+    wait_for(lambda: folder.exists() and len(list(shards.shards_below(folder))) > 0)
     filler = fill(small_disk)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "No space left" in one_line(err)
-    kept = set(store.cell_ids(folder)[0].tolist())
+    kept = set(shards.cell_ids(folder)[0].tolist())
     assert kept
-    assert not store.cell_ids(folder)[2], "a damaged shard was left"
+    assert not shards.cell_ids(folder)[2], "a damaged shard was left"
     filler.unlink()
     again = finish(folder, *LONG)
     assert again.returncode == 0, again.stderr
-    assert kept <= set(store.cell_ids(folder)[0].tolist())
+    assert kept <= set(shards.cell_ids(folder)[0].tolist())
     assert finish(tmp_path / "whole", *LONG).returncode == 0
     same(rows(folder), rows(tmp_path / "whole"))
 
@@ -151,7 +151,7 @@ def test_a_disk_without_room_is_refused_before_anything_starts(small_disk: Path)
 def test_a_directory_that_is_lost_on_the_way(tmp_path: Path) -> None:
     folder = tmp_path / "lost"
     process = start(folder, *LONG)
-    wait_for(lambda: folder.exists() and len(list(store.shards(folder))) > 0)
+    wait_for(lambda: folder.exists() and len(list(shards.shards_below(folder))) > 0)
     folder.rename(tmp_path / "moved")
     _, err = process.communicate(timeout=120)
     assert process.returncode in (1, 2)
@@ -164,8 +164,8 @@ def test_a_directory_that_is_lost_on_the_way(tmp_path: Path) -> None:
 
 DEADLY = """
 import os, signal
-from hw6.experiments.base import Experiment
-from hw6.schema import Integer
+from hw6.contract.experiment import Experiment
+from hw6.contract.keys import Integer
 
 def rows(cells):
     if (cells["p"] == 7).any():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from faults import finish, kill, rows, same, start, wait_for, written
 
-from hw6.sweep import store
+from hw6.store import shards
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ SMALL = ("p=5:15", "seed=0:2", "lambda=0.1,tuned", "data.n_train=30", "data.n_va
 
 
 def done(folder: Path) -> set[bytes]:
-    return set(store.cell_ids(folder)[0].tolist()) if folder.exists() else set()
+    return set(shards.cell_ids(folder)[0].tolist()) if folder.exists() else set()
 
 
 def test_kills_at_random_instants(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ class Steps:
         value = getattr(os, name)
         return counted(name, value) if name in ("fsync", "replace", "open", "close", "mkdir") else value
 
-store.os = Steps()
+directory.os = Steps()
 from hw6.run import main
 status = main(sys.argv[2:])
 print("steps left", left)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw6.experiments.datasets import STARTER_WIDTHS, Sizes, Starter, codes, gaussian
+from hw6.contract.cells import codes
+from hw6.experiments.datasets import STARTER_WIDTHS, Sizes, Starter, gaussian
 
 SIZES = Sizes(d=6, sigma=0.5, sigma_validation=0.2, sigma_test=0.0, n_train=30, n_validation=8, n_test=5)
 HASHES = {

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from recipes import assert_same_rows
 
-from hw6.curves import curves
 from hw6.experiments.dropout import ACTIVATIONS, EXPERIMENT, FEWEST_DROPPED, METRICS, QUANTILES
-from hw6.figure_data import CurvePanel, MapPanel
+from hw6.figures.curves import curves
+from hw6.figures.data import CurvePanel, MapPanel
 
 if TYPE_CHECKING:
-    from running import Command, Process
+    from commands import Command, Process
 
 BASE = {"activation": "ReLU", "q": 0.4, "mode": "train", "seed": 0, "samples": 1024}
 FAST = ("experiment=dropout", "samples=1024")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from recipes import assert_same_rows
 
-from hw6.curves import curves
 from hw6.experiments.initialization import DEPTH, EXPERIMENT, KEYS, METRICS, WIDTH
+from hw6.figures.curves import curves
+from hw6.mathematics.activations import ACTIVATIONS
 from hw6.mathematics.initialization import BINS, INITS, INPUT_KURTOSIS
-from hw6.mathematics.pointwise import ACTIVATIONS
 
 NAME = "experiment=initialization"
 SMALL = (NAME, "networks=200", "width=5", "depth=3")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from recipes import assert_same_rows
 
-from hw6.curves import curves
 from hw6.experiments.residual import ACTIVATIONS, EXPERIMENT, METRICS
-from hw6.figure_data import CurvePanel, MapPanel
+from hw6.figures.curves import curves
+from hw6.figures.data import CurvePanel, MapPanel
 
 if TYPE_CHECKING:
-    from running import Command, Process
+    from commands import Command, Process
 
 BASE = {
     "depth": 6,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw6 import layers
-from hw6.curves import curves
 from hw6.experiments.stm_conv import EXPERIMENT, HELD, IMPLEMENTATIONS, ITEM_BYTES, KEYS, METRICS
-from hw6.mathematics import stm_measure
+from hw6.figures.curves import curves
+from hw6.layers import convolution, measure
 
 BASE = {
     "implementation": "fused",
@@ -28,8 +27,8 @@ def batch(*cells):
 
 
 def test_names_are_those_of_the_layers():
-    assert IMPLEMENTATIONS == layers.IMPLEMENTATIONS
-    assert set(ITEM_BYTES) == set(stm_measure.DTYPES)
+    assert IMPLEMENTATIONS == convolution.IMPLEMENTATIONS
+    assert set(ITEM_BYTES) == set(measure.DTYPES)
     assert set(BASE) == set(KEYS) == set(EXPERIMENT.order)
     assert EXPERIMENT.measured < set(METRICS)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw6.mathematics.activations import ACTIVATIONS
 from hw6.mathematics.initialization import INITS, INPUT_KURTOSIS, Network, gaussian_mean, mean_square_slope, moments
 from hw6.mathematics.initialization_simulation import orthogonal, simulate
-from hw6.mathematics.pointwise import ACTIVATIONS
 
 DATA = Path(__file__).parent / "data"
 TABLE = list(csv.DictReader((DATA / "init_variance.csv").read_text().splitlines()))

@@ -8,9 +8,9 @@ import pytest
 
 from hw6.mathematics import initialization_simulation as simulation
 from hw6.mathematics import streams
+from hw6.mathematics.activations import ACTIVATIONS
 from hw6.mathematics.initialization import BINS, EDGE, INITS, Network, moments
 from hw6.mathematics.initialization_simulation import networks_in_batch, numbers_drawn, simulate
-from hw6.mathematics.pointwise import ACTIVATIONS
 
 
 def drawn(net, seed, count):

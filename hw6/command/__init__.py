@@ -1,0 +1,1 @@
+"""What is typed -> a plan: the one room that composes with Hydra."""

@@ -1,0 +1,1 @@
+"""Where chunks run: this process, local workers, any launcher of Hydra."""

@@ -1,0 +1,1 @@
+"""The arithmetic of a sweep: axes, cells, ids, chunks. No disk, no Hydra."""

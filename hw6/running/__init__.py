@@ -1,0 +1,1 @@
+"""Running a sweep: what is missing, chunks, cells, rows, retries, prices."""

@@ -1,0 +1,213 @@
+"""A batch of cells -> their rows.
+
+A cell that fails takes no other along: a batch that raises, or returns what cannot be rows, is run again in halves,
+down to the cell at fault, whose one row says why. Since a row depends on its cell alone, the others keep their bits.
+BLAS runs on one thread here: the cells are small, and parallel work is done by processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from hw6.contract.experiment import Cells, Experiment
+from hw6.running.returned import BadRows, checked, described, odd_ones
+from hw6.store.columns import arrow_column, categories, constant_category, mask_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of some cells of a batch, or the failure of one.
+
+    Attributes:
+        cell: for each row, the position of its cell in the batch.
+        columns: what ``rows`` gave, an entry a row.
+        seconds: wall time of the part.
+        error: type and message, where the part is the one row of a failed cell.
+    """
+
+    cell: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    seconds: float
+    error: tuple[str, str] | None = None
+
+
+def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray) -> dict[str, pa.Array]:
+    """The rows of a batch of cells as Arrow columns: identity, status, keys, metrics.
+
+    Args:
+        experiment: what to run.
+        cells: a column a key, an entry a cell.
+        ids: the cells' ids.
+
+    Raises:
+        KeyboardInterrupt: the only thing that an experiment can raise which is not a failed row.
+    """
+    frozen = {key: _read_only(values) for key, values in cells.items()}
+    with threadpool_limits(limits=1):
+        parts = _parts(experiment, frozen, np.arange(len(ids)))
+    return _rows(experiment, frozen, ids, _finite(experiment, _one_kind(parts)))
+
+
+def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: BaseException) -> dict[str, pa.Array]:
+    """The rows of cells that failed without being run here."""
+    parts = [Part(np.array([i]), {}, 0.0, described(error)) for i in range(len(ids))]
+    return _rows(experiment, cells, ids, parts)
+
+
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """A view into which an experiment cannot write: its cells are the keys of the rows."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> list[Part]:
+    started = time.perf_counter()
+    batch = {key: values[positions] if len(positions) < len(values) else values for key, values in cells.items()}
+    try:
+        cell, columns = checked(experiment, experiment.rows(batch), len(positions))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a cell raises, SystemExit too, is its own row's failure
+        if len(positions) == 1:
+            return [Part(positions, {}, time.perf_counter() - started, described(error))]
+        middle = len(positions) // 2
+        return [
+            *_parts(experiment, cells, positions[:middle]),
+            *_parts(experiment, cells, positions[middle:]),
+        ]
+    return [Part(positions if cell is None else positions[cell], columns, time.perf_counter() - started)]
+
+
+def _one_kind(parts: Sequence[Part]) -> list[Part]:
+    """Parts in which no metric is a truth value here and a number there: the rarer kind is a failure."""
+    if len(parts) == 1:
+        return list(parts)
+    names = dict.fromkeys(name for part in parts for name in part.columns)
+    found = list(parts)
+    for name in names:
+        odd = odd_ones((_kind(part, name), len(part.cell)) for part in parts if _kind(part, name))
+        if odd is not None:
+            wrong = BadRows(f"{name} is {_KINDS[odd]} here and {_KINDS['nb'.replace(odd, '')]} in most other cells")
+            found = [
+                failure
+                for part in found
+                for failure in ([part] if _kind(part, name) != odd else _failures(part, described(wrong)))
+            ]
+    return found
+
+
+_KINDS = {"n": "a number", "b": "a truth value"}
+
+
+def _kind(part: Part, name: str) -> str:
+    values = part.columns.get(name)
+    return "" if values is None or values.dtype.kind == "O" else "b" if values.dtype.kind == "b" else "n"
+
+
+def _failures(part: Part, error: tuple[str, str]) -> list[Part]:
+    cells = np.unique(part.cell)
+    return [Part(cells[i : i + 1], {}, part.seconds / len(cells), error) for i in range(len(cells))]
+
+
+def _finite(experiment: Experiment, parts: Sequence[Part]) -> list[Part]:
+    """Parts in which every number is finite; a cell with another one has failed, whatever its other rows hold."""
+    return list(parts) if not experiment.finite else [one for part in parts for one in _without_infinite(part)]
+
+
+def _without_infinite(part: Part) -> Iterator[Part]:
+    causes: dict[int, tuple[str, str]] = {}
+    for name, values in part.columns.items():
+        if values.dtype.kind == "f":
+            mask = mask_of(values)
+            bad = ~np.isfinite(values if mask is None else np.ma.getdata(values))
+            bad = bad if mask is None else bad & ~mask
+            for row in np.flatnonzero(bad).tolist():
+                causes.setdefault(int(part.cell[row]), ("NonFiniteResult", f"{name} is {values[row]}"))
+    if not causes:
+        yield part
+        return
+    each = part.seconds / len(np.unique(part.cell))
+    keep = ~np.isin(part.cell, list(causes))
+    if keep.any():
+        columns = {name: values[keep] for name, values in part.columns.items()}
+        yield replace(part, cell=part.cell[keep], columns=columns, seconds=part.seconds - each * len(causes))
+    for cell, error in causes.items():
+        yield Part(np.array([cell]), {}, each, error)
+
+
+def _rows(experiment: Experiment, cells: Cells, ids: np.ndarray, parts: Sequence[Part]) -> dict[str, pa.Array]:
+    cell = np.concatenate([part.cell for part in parts])
+    order = np.argsort(cell, kind="stable")
+    given = _joined_columns(experiment, parts, order)
+    seconds = np.concatenate([np.full(len(p.cell), p.seconds / max(len(p.cell), 1)) for p in parts])[order]
+    cell = cell[order]
+    rows: dict[str, pa.Array] = {
+        "cell_id": arrow_column(ids[cell]),
+        "experiment": constant_category(experiment.name, len(cell)),
+        **_status(parts, order),
+        "seconds": arrow_column(seconds),
+    }
+    whole = len(cell) == len(ids) and np.array_equal(cell, np.arange(len(ids)))
+    for key, values in cells.items():
+        resolved = given.pop(key, None)
+        rows[key] = (
+            _key_column(values, None if whole else cell, len(cell)) if resolved is None else arrow_column(resolved)
+        )
+    return rows | {name: arrow_column(values) for name, values in given.items()}
+
+
+def _key_column(values: np.ndarray, cell: np.ndarray | None, count: int) -> pa.Array:
+    if values.dtype == object and values.strides == (0,) and (values[0] is None or isinstance(values[0], str)):
+        return constant_category(values[0], count)
+    return arrow_column(values if cell is None else values[cell])
+
+
+def _joined_columns(experiment: Experiment, parts: Sequence[Part], order: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of all parts in the order of the cells; masked where a part has none."""
+    names = dict.fromkeys([*experiment.metrics, *(name for part in parts for name in part.columns)])
+    columns: dict[str, np.ndarray] = {}
+    for name in names:
+        like = next((part.columns[name] for part in parts if name in part.columns), None)
+        if like is None:
+            continue
+        pieces = [part.columns[name] if name in part.columns else _absent(len(part.cell), like.dtype) for part in parts]
+        joined = pieces[0] if len(pieces) == 1 else _joined(pieces)
+        columns[name] = joined if len(parts) == 1 and np.array_equal(order, np.arange(len(order))) else joined[order]
+    return columns
+
+
+def _absent(count: int, dtype: np.dtype[Any]) -> np.ndarray:
+    if dtype.kind == "O":
+        return np.full(count, None, dtype=object)
+    return np.ma.MaskedArray(np.zeros(count, dtype=dtype), mask=np.ones(count, dtype=bool))
+
+
+def _joined(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    data = np.concatenate([np.ma.getdata(piece) for piece in pieces])
+    return np.ma.MaskedArray(data, mask=np.concatenate([np.ma.getmaskarray(piece) for piece in pieces]))
+
+
+def _status(parts: Sequence[Part], order: np.ndarray) -> dict[str, pa.Array]:
+    errors: list[tuple[str, str] | None] = []
+    if any(part.error is not None for part in parts):
+        unordered = [part.error for part in parts for _ in range(len(part.cell))]
+        errors = [unordered[row] for row in order.tolist()]
+    if not errors:
+        return {
+            "status": constant_category("done", len(order)),
+            "error_type": constant_category(None, len(order)),
+            "error_message": constant_category(None, len(order)),
+        }
+    return {
+        "status": categories("done" if error is None else "failed" for error in errors),
+        "error_type": categories(None if error is None else error[0] for error in errors),
+        "error_message": categories(None if error is None else error[1] for error in errors),
+    }

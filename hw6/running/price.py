@@ -1,0 +1,186 @@
+"""What a sweep will cost before anything starts: time, memory, rows and bytes; and the refusal of what does not fit.
+
+Times come from the experiment's own cost model. A dry run also runs a few cells and compares them with the model, which
+takes the speed of this machine into account; an experiment without a model is timed on these cells alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from hw6.contract.experiment import Cells, Experiment
+from hw6.contract.keys import Integer, Integers
+from hw6.errors import BadInput
+from hw6.plan.chunks import Missing
+from hw6.plan.plan import Chunk, Plan
+from hw6.words import counted, duration
+
+SAMPLE_SECONDS = 0.4  # what a dry run spends on cells of each experiment
+ID_BYTES, COLUMN_BYTES, FILE_BYTES = 20, 8.5, 12_000  # a row's id, each number in it, a chunk's files beside its rows
+CHUNK_SECONDS, WORKER_SECONDS = 0.05, 0.6  # a Hydra job beside its cells; a process until it takes its first
+PROCESS_BYTES = 85e6  # a process with everything loaded that a sweep of NumPy's alone needs
+CELL_BYTES, ENTRY_BYTES = 300.0, 20.0  # of a chunk in memory: a cell (its id, its sentence), an entry of a row
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to be run.
+
+    Attributes:
+        cells, done, chunks, rows: how many; ``done`` have their rows already and do not count in what follows.
+        seconds: of one core for all missing cells.
+        workers: processes.
+        memory: bytes, all processes together.
+        disk: bytes of the sweep's files.
+    """
+
+    cells: int
+    done: int
+    chunks: int
+    rows: int
+    seconds: float
+    workers: int
+    memory: float
+    disk: float
+
+    @property
+    def lines(self) -> list[str]:
+        """The estimate for a person."""
+        starting = WORKER_SECONDS if self.workers > 1 else 0.0
+        wall = starting + (self.seconds + self.chunks * CHUNK_SECONDS) / self.workers
+        return [
+            f"cells    {self.cells:,} ({self.done:,} done, {self.cells - self.done:,} to run)",
+            f"chunks   {self.chunks:,} in {counted(self.workers, 'process', 'es')}",
+            f"time     about {duration(wall)} ({duration(self.seconds)} of one core)",
+            f"memory   about {self.memory / 1e6:,.0f} MB",
+            f"rows     {self.rows:,}, about {self.disk / 1e6:,.1f} MB on disk",
+        ]
+
+
+def estimate(plan: Plan, missing: Missing, chunks: Sequence[Chunk], workers: int) -> Estimate:
+    """The estimate for the missing cells of a plan, cut into chunks.
+
+    Args:
+        plan: the cells.
+        missing: those to run.
+        chunks: how they run.
+        workers: processes.
+    """
+    rows, disk, largest = 0, 0.0, 0.0
+    longest = [max((len(chunk) for chunk in chunks if chunk.block == i), default=0) for i in range(len(plan.blocks))]
+    for block, positions, most in zip(plan.blocks, missing.positions, longest, strict=True):
+        if len(positions):
+            experiment, cells = block.experiment, block.cells(positions)
+            number = int(np.sum(experiment.rows_of(cells)))
+            rows += number
+            disk += number * (ID_BYTES + COLUMN_BYTES * (len(experiment.metrics) + len(block.axes) + 1))
+            entries = number / len(positions) * (len(experiment.metrics) + len(experiment.keys) + 2)
+            held = most * (CELL_BYTES + ENTRY_BYTES * entries)
+            largest = max(largest, float(np.max(experiment.memory(cells))) + held)
+    memory = PROCESS_BYTES * (workers + (workers > 1)) + workers * largest
+    files = len(chunks) * FILE_BYTES
+    return Estimate(missing.total, missing.finished, len(chunks), rows, missing.seconds, workers, memory, disk + files)
+
+
+def refuse_without_room(cost: Estimate, folder: Path) -> None:
+    """Refuse a sweep that the disk or the memory cannot hold.
+
+    Raises:
+        BadInput: what it needs, what there is, and what to change.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if cost.disk > free:
+        needs = f"{cost.rows:,} rows need about {cost.disk / 1e6:,.0f} MB of disk, and {free / 1e6:,.0f} MB are free"
+        raise BadInput("hydra.sweep.dir", folder, needs, "sweep fewer cells, or choose another disk")
+    there = available_memory()
+    if cost.memory > there:
+        needs = f"{cost.memory / 1e9:.1f} GB of memory are needed, and {there / 1e9:.1f} GB are available"
+        raise BadInput("workers", cost.workers, needs, "use fewer workers, or smaller cells")
+
+
+def refuse_large_cells(plan: Plan) -> None:
+    """Refuse cells of which this machine cannot hold a single one; names the key that makes the largest so large.
+
+    Raises:
+        BadInput: what it needs, what there is, and what to change.
+    """
+    there = available_memory()
+    for block in plan.blocks:
+        cells = block.cells(np.arange(block.size))
+        need = block.experiment.memory(cells) + PROCESS_BYTES
+        worst = int(np.argmax(need))
+        if need[worst] > there:
+            cell = {key: values[worst : worst + 1] for key, values in cells.items()}
+            key = _largest_part(block.experiment, cell)
+            value = cell[key][0]
+            size = f"one cell needs about {need[worst] / 1e9:.3g} GB of memory, and {there / 1e9:.3g} GB are available"
+            raise BadInput(key, list(value) if isinstance(value, tuple) else value, size, f"take a smaller {key}")
+
+
+def _largest_part(experiment: Experiment, cell: Mapping[str, np.ndarray]) -> str:
+    """The key of a cell whose smallest value would save most memory."""
+    found = {}
+    for key, kind in experiment.keys.items():
+        least = np.empty(1, dtype=object)
+        if key in cell and cell[key][0] is not None:
+            if isinstance(kind, Integer):
+                least = np.array([kind.minimum])
+            elif isinstance(kind, Integers):
+                least[0] = (kind.minimum,) * kind.shortest
+            else:
+                continue
+            with suppress(Exception):  # a combination that makes no sense tells nothing
+                found[key] = float(experiment.memory({**cell, key: least})[0])
+    return min(found, key=found.__getitem__) if found else next(iter(cell))
+
+
+def available_memory() -> float:
+    """Bytes that a new process can have without pushing others out."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux: the whole memory is the best that is known
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> float:
+    """Seconds of one core for cells whose modelled prices are ``prices``, corrected by a sample that is run.
+
+    The sample is a stretch of neighbouring cells from the middle, which share work as in the sweep itself.
+    """
+    count = len(prices)
+    total = float(prices.sum())
+    _time(experiment, {key: values[:1] for key, values in cells.items()})  # what is loaded once is no cell's cost
+    size = count if total <= SAMPLE_SECONDS and total > 0 else min(count, 16)
+    while True:
+        start = (count - size) // 2
+        sample = {key: values[start : start + size] for key, values in cells.items()}
+        measured = _time(experiment, sample)
+        modelled = float(experiment.price(sample).sum())
+        if measured >= SAMPLE_SECONDS / 4 or size == count:
+            break
+        size = min(count, size * 4)
+    return total * measured / modelled if modelled > 0 else measured * count / size
+
+
+def _time(experiment: Experiment, cells: Cells) -> float:
+    """Seconds of one core: a busy machine makes a process wait, and not its cells dearer."""
+    with threadpool_limits(limits=1):
+        began = time.process_time()
+        with suppress(Exception):  # a cell that fails costs what it costs; running the sweep will tell of it
+            experiment.rows(cells)
+        return time.process_time() - began

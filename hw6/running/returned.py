@@ -1,0 +1,188 @@
+"""What an experiment returned, checked before it becomes rows: names, shapes, types.
+
+Arrays are looked at as a whole, so that a batch of 100,000 cells costs nothing measurable; lists, which are taken where
+they hold plain numbers or texts, are looked at entry by entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hw6.contract.experiment import Experiment
+from hw6.contract.metrics import Counts, Text
+
+CELL = "cell"
+LARGEST = 2**63 - 1
+LONGEST = 1000  # characters of a message in a row
+TRUTH = (bool, np.bool_)
+
+
+class BadRows(ValueError):
+    """What an experiment returned cannot be the rows of its cells; the message says why."""
+
+
+def checked(experiment: Experiment, returned: Any, count: int) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+    """The columns that ``experiment.rows`` returned for a batch of ``count`` cells.
+
+    Returns:
+        for each row the place of its cell in the batch, None where there is a row for each cell in order; and the
+        columns, an entry a row: numbers, truth values, or objects (texts, tuples of counts, None).
+
+    Raises:
+        BadRows: something in it is not what it has to be.
+    """
+    names = _names(returned)
+    known = [name for name in names if name in experiment.metrics or _resolves(experiment, name)]
+    for name in names:
+        if name not in known and name != CELL:
+            listed = ", ".join(experiment.metrics) or "it has none"
+            raise BadRows(f"{name} is no metric of {experiment.name}; its metrics: {listed}")
+    cell = _cell(returned[CELL], count) if CELL in names else None
+    rows = count if cell is None else len(cell)
+    return cell, {name: _column(name, experiment.metrics.get(name, ""), returned[name], rows) for name in known}
+
+
+def _resolves(experiment: Experiment, name: str) -> bool:
+    return name in experiment.keys and experiment.keys[name].resolves
+
+
+def _names(returned: Any) -> list[str]:
+    """The names of the columns, each once; anything with keys and values by them is taken, a pandas frame too."""
+    if returned is None or not hasattr(returned, "keys") or not hasattr(returned, "__getitem__"):
+        raise BadRows(f"rows returned {_kind(returned)}, not columns by name")
+    names = list(returned.keys())
+    for name in names:
+        if not isinstance(name, str):
+            raise BadRows(f"a column is named {name!r}, which is no text")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise BadRows(f"there are several columns named {doubled[0]}")
+    return names
+
+
+def _cell(values: Any, count: int) -> np.ndarray:
+    """The column "cell": every cell of the batch has a row, and every row is of one of them."""
+    cell = np.asarray(values)
+    if cell.ndim != 1 or cell.dtype.kind not in "iu":
+        raise BadRows(f'"cell" must be a list of whole numbers, not {_kind(values)} of shape {cell.shape}')
+    outside = (cell < 0) | (cell >= count)
+    if outside.any():
+        raise BadRows(f'"cell" points at {cell[outside][0]}, and the batch has the cells 0 to {count - 1}')
+    cell = cell.astype(np.int64, copy=False)
+    without = np.bincount(cell, minlength=count) == 0
+    if without.any():
+        raise BadRows("a cell was given no row")
+    return cell
+
+
+def _column(name: str, kind: str, values: Any, rows: int) -> np.ndarray:
+    """One column as an array (rows,) of its own kind."""
+    if isinstance(kind, Counts):
+        return _counts(name, values, rows)
+    array = _from_list(name, values) if isinstance(values, (list, tuple)) else _array(name, values)
+    if array.shape != (rows,):
+        raise BadRows(f"{name} has shape {array.shape}, and there are {rows} rows")
+    if isinstance(kind, Text):
+        return _texts(name, array)
+    if array.dtype.kind not in "biuf":
+        raise BadRows(f"{name} holds {_content(array)}; a metric is a number or a truth value")
+    if array.dtype.kind == "u" and rows and int(array.max()) > LARGEST:
+        raise BadRows(f"{name} holds {int(array.max())}, and whole numbers end at 2^63 - 1")
+    return array
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """What is no list: NumPy's arrays, and what turns into one (a pandas series, a tensor on the CPU)."""
+    if isinstance(values, (str, bytes, dict, set)) or values is None:
+        raise BadRows(f"{name} is {_kind(values)}, not a column")
+    array: np.ndarray = values if isinstance(values, np.ndarray) else np.asarray(values)
+    return array
+
+
+def _from_list(name: str, values: Sequence[Any]) -> np.ndarray:
+    """A list of plain numbers, of truth values or of texts; not a mixture, which NumPy would make one kind of."""
+    kinds = {type(value) for value in values}
+    truths = {kind for kind in kinds if issubclass(kind, TRUTH)}
+    texts = {kind for kind in kinds if issubclass(kind, str)}
+    if (truths and truths != kinds) or (texts and kinds - texts - {type(None)}):
+        mixed = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise BadRows(f"{name} mixes {mixed}; a metric has one type throughout")
+    if texts:
+        return np.array(values, dtype=object)
+    try:
+        return np.array(values)
+    except ValueError:  # lists of several lengths
+        raise BadRows(f"{name} holds lists, not one value a row") from None
+
+
+def _texts(name: str, array: np.ndarray) -> np.ndarray:
+    """Texts that can be written; None and what is masked is missing."""
+    if array.dtype.kind not in "UO":
+        raise BadRows(f"{name} holds {_content(array)}, and is announced as texts")
+    found = np.array(np.ma.getdata(array), dtype=object)
+    found[np.ma.getmaskarray(array)] = None
+    for text in set(found.tolist()) if _hashable(found) else found:
+        if text is not None and not isinstance(text, str):
+            raise BadRows(f"{name} holds {_kind(text)}, and is announced as texts")
+        if text is not None and written(text) != text:
+            raise BadRows(f"{name} holds {text!a}, which cannot be encoded")
+    return found
+
+
+def _hashable(array: np.ndarray) -> bool:
+    return all(isinstance(value, str) or value is None for value in array.tolist())
+
+
+def _counts(name: str, values: Any, rows: int) -> np.ndarray:
+    """Histograms as tuples of whole numbers; None and what is masked is missing. A whole array (rows, bins) will do."""
+    if len(values) != rows:
+        raise BadRows(f"{name} has {len(values)} entries, and there are {rows} rows")
+    found = np.empty(rows, dtype=object)
+    mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(rows, dtype=bool)
+    hidden: np.ndarray = mask if mask.ndim == 1 else np.asarray(mask.all(axis=1))
+    for row, value in enumerate(np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else values):
+        if value is None or hidden[row]:
+            continue
+        one = np.asarray(value)
+        if one.ndim != 1 or one.dtype.kind not in "iu" or (one.size and one.min() < 0):
+            raise BadRows(f"{name} holds {_kind(value)}, and is announced as counts: whole numbers, one a bin")
+        found[row] = tuple(one.tolist())
+    return found
+
+
+def _content(array: np.ndarray) -> str:
+    names = {"c": "complex numbers", "U": "texts", "S": "bytes", "M": "times", "m": "times", "V": "records"}
+    if array.dtype.kind != "O":
+        return names.get(array.dtype.kind, str(array.dtype))
+    odd = next((value for value in array.tolist() if not isinstance(value, (int, float))), None)
+    return "whole numbers beyond 64 bits" if odd is None and all(v is not None for v in array) else _kind(odd)
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def described(error: BaseException) -> tuple[str, str]:
+    """What a row says of an exception: its type, and the first line of its message, as text that can be written."""
+    try:
+        text = str(error).strip()
+    except Exception:  # an exception whose own text raises
+        text = ""
+    line = next(iter(text.splitlines()), "") or "no message"
+    return written(type(error).__name__), written(line if len(line) <= LONGEST else line[: LONGEST - 3] + "...")
+
+
+def written(text: str) -> str:
+    """A text as it can be encoded: lone surrogates become escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def odd_ones(kinds: Iterable[tuple[str, int]]) -> str | None:
+    """The rarer of two kinds (b: truth values, n: numbers) that parts of a column have, with their numbers of rows."""
+    counts = {"n": 0, "b": 0}
+    for kind, rows in kinds:
+        counts[kind] += rows
+    return None if not all(counts.values()) else min(counts, key=lambda kind: (counts[kind], kind))

@@ -1,0 +1,125 @@
+"""The sweep directory: what is written, by whom, and what a reader may see.
+
+    <sweep>/sweep.json            provenance: commands, config, versions, start and end (provenance.py)
+    <sweep>/plan-<digest>.json    the blocks of a plan
+    <sweep>/<number>/             one Hydra job: .hydra/, a log and its shard
+    <sweep>/<number>/rows-<digest>.parquet
+    <sweep>/damaged/              shards that were found altered, under other names
+    <sweep>/.lock                 who is running the sweep (lock.py)
+
+A shard is complete or absent: it is written under a temporary name, flushed to the disk and renamed. Its name carries
+a digest of its bytes, so that a shard that was cut short or altered is recognised by anyone who reads it, and two
+shards have one name only if they are equal. A shard is never changed, and a number is never used twice. Reading runs
+no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hw6.errors import BadInput, Hw6Error
+
+PROVENANCE, DAMAGED = "sweep.json", "damaged"
+
+
+class BadRecord(Hw6Error):
+    """A file that says what a sweep is and cannot be read: nothing is run or written there."""
+
+    exit_status = 2
+
+
+class StoreFailed(Hw6Error):
+    """Rows cannot be written: the disk is full, or the directory is gone."""
+
+
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
+    """Write a file so that it is there as a whole or not at all, whenever the machine stops."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def digest_of(data: bytes | memoryview) -> str:
+    """The digest in a shard's name: 16 hexadecimal digits of BLAKE2b."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def next_number(folder: Path) -> int:
+    """The first chunk number that was never used in this sweep."""
+    used = [int(name) for name in os.listdir(folder) if name.isdecimal()] if folder.is_dir() else []
+    return max(used, default=-1) + 1
+
+
+def set_aside(path: Path, sweep: Path) -> Path:
+    """Move a damaged shard to ``<sweep>/damaged``, where nothing is read, and say where it is now."""
+    folder = sweep / DAMAGED
+    folder.mkdir(exist_ok=True)
+    target = folder / f"{path.parent.name}-{path.name}.{secrets.token_hex(3)}"
+    os.replace(path, target)
+    return target
+
+
+def claim(folder: Path) -> Path:
+    """Create a directory that did not exist: of two sweeps that want one name, the second gets "<name>-2"."""
+    for number in range(1, 10_000):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            candidate.parent.mkdir(parents=True, exist_ok=True)
+            candidate.mkdir()
+            return candidate
+        except FileExistsError:
+            if candidate.parent.exists() and not candidate.parent.is_dir():
+                break
+        except OSError as error:
+            raise unwritable(folder, error) from error
+    raise BadInput("hydra.sweep.dir", folder, "cannot be created", "choose another directory")
+
+
+def unwritable(folder: Path, error: OSError) -> BadInput:
+    """The refusal of a directory into which nothing can be written."""
+    return BadInput("hydra.sweep.dir", folder, f"cannot be written ({error.strerror})", "choose another directory")
+
+
+def write_plan(blocks: Sequence[object], folder: Path) -> str:
+    """Write a plan under a name made from its content, so that a wider plan never replaces the one that ran."""
+    data = json.dumps(blocks, separators=(",", ":")).encode()
+    name = f"plan-{digest_of(data)}.json"
+    path = folder / name
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomically(path, data)
+    return name
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file atomically."""
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file that hw6 wrote.
+
+    Raises:
+        BadRecord: it is not there or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadRecord(f"{path}: cannot be read ({error})") from error

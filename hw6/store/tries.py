@@ -1,0 +1,73 @@
+"""Tables of several shards: the best try of each cell, and one type for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from hw6.store.directory import PROVENANCE
+from hw6.store.shards import is_done, text_array
+
+
+def best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
+    """Drop, within each sweep, the rows of tries of a cell that a later or successful one replaces."""
+    sweeps: dict[Path, list[int]] = {}
+    for index, (_, path) in enumerate(read):
+        sweeps.setdefault(sweep_of(path), []).append(index)
+    tables = [table for table, _ in read]
+    for members in sweeps.values():
+        if len(members) == 1:
+            continue
+        ids = np.concatenate([text_array(tables[index]["cell_id"]) for index in members])
+        lengths = [len(tables[index]) for index in members]
+        shard = np.repeat(np.arange(len(members)), lengths)
+        done = np.concatenate([is_done(tables[index]) for index in members])
+        keep = _keep(ids, shard, done)
+        if keep.all():
+            continue
+        for index, part in zip(members, np.split(keep, np.cumsum(lengths)[:-1]), strict=True):
+            tables[index] = tables[index].filter(pa.array(part))
+    return tables
+
+
+def _keep(ids: np.ndarray, shard: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """For each row, whether its shard is the best try of its cell: successful before failed, then the latest."""
+    words = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)
+    padded = np.zeros((len(ids), 24), dtype=np.uint8)
+    padded[:, : words.shape[1]] = words
+    a, b, c = padded.view(np.uint64).T
+    key = a * np.uint64(0x9E3779B97F4A7C15) ^ b * np.uint64(0xC2B2AE3D27D4EB4F) ^ c * np.uint64(0x165667B19E3779F9)
+    _, cell = np.unique(key, return_inverse=True)
+    score = shard + done * (shard.max() + 1)
+    best = np.full(cell.max() + 1, -1)
+    np.maximum.at(best, cell, score)
+    keep: np.ndarray = score == best[cell]
+    return keep
+
+
+def sweep_of(shard: Path) -> Path:
+    """The sweep that a shard belongs to: the nearest directory with a record, or the shard's own."""
+    for folder in (shard.parent, shard.parent.parent):
+        if (folder / PROVENANCE).exists():
+            return folder
+    return shard.parent
+
+
+def one_type(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Tables in which a column that is a number here and text there (keys of two experiments) is text everywhere."""
+    kinds: dict[str, set[str]] = {}
+    for table in tables:
+        for field in table.schema:
+            number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            kinds.setdefault(field.name, set()).add("number" if number else str(field.type))
+    clashing = {name for name, found in kinds.items() if len(found) > 1}
+    result = []
+    for table in tables:
+        for name in clashing & set(table.column_names):
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, table[name].cast(pa.string()).dictionary_encode())
+        result.append(table)
+    return result

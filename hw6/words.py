@@ -1,0 +1,38 @@
+"""Texts for people and for the shell: 1 cell, 2,400 cells, 3 min, outputs/x, quotes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """A number of things: "1 cell", "2,400 cells"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else ending)
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person would say it."""
+    if round(seconds) < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def short(folder: Path) -> str:
+    """A path as the user would type it here."""
+    relative = os.path.relpath(folder)
+    return str(folder) if relative.startswith("..") else relative
+
+
+def quoted(text: str) -> str:
+    """A text in quotes, as Hydra's grammar reads it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def common_folder(paths: Sequence[str | os.PathLike[str]]) -> Path:
+    """The folder of a single path, or the first one that all paths have in common."""
+    folders = [Path(path) if Path(path).is_dir() else Path(path).parent for path in paths]
+    return folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.absolute() for folder in folders]))

@@ -1,0 +1,189 @@
+"""Jobs in worker processes: every job is answered, whatever happens to it, and nobody is left behind."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipes import raise_two_words, say
+
+from hw6.engines.workers import Job, Task, WorkerDied, run_jobs
+
+PATIENCE = 20.0  # seconds until a test says that something hangs
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Every process that is started, all of which must have ended when the test is over."""
+    processes: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        processes.append(popen(*args, **kwargs))
+        return processes[-1]
+
+    monkeypatch.setattr("hw6.engines.workers.subprocess.Popen", recorded)
+    yield processes
+    assert all(process.poll() is not None for process in processes), "a worker outlived its sweep"
+    pipes = [pipe for process in processes for pipe in (process.stdin, process.stdout)]
+    assert all(pipe is None or pipe.closed for pipe in pipes), "a pipe was left open"
+
+
+def tasks(jobs: Sequence[Job]) -> list[Task]:
+    return [(index, partial(jobs.__getitem__, index)) for index in range(len(jobs))]
+
+
+def run(jobs: list[Job], workers: int) -> list[Any]:
+    """The results in the order of the jobs; fails instead of hanging."""
+    results: dict[int, Any] = {}
+    problems: list[BaseException] = []
+
+    def keep(index: int, result: Any) -> Sequence[Task]:
+        assert index not in results, "a job was answered twice"
+        results[index] = result
+        return ()
+
+    def work() -> None:
+        try:
+            run_jobs(tasks(jobs), workers, keep)
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"only {sorted(results)} of {len(jobs)} jobs were answered"
+    if problems:
+        raise problems[0]
+    return [results[index] for index in range(len(jobs))]
+
+
+@pytest.mark.usefixtures("started")
+def test_every_job_is_answered_once() -> None:
+    assert run([Job(operator.mul, (n, n)) for n in range(7)], 2) == [n * n for n in range(7)]
+
+
+def test_no_more_workers_than_jobs(started: list[subprocess.Popen[bytes]]) -> None:
+    assert run([Job(math.sqrt, (4.0,))], 5) == [2.0]
+    assert len(started) == 1
+
+
+@pytest.mark.usefixtures("started")
+def test_an_exception_is_the_answer_of_its_job_alone() -> None:
+    low, bad, high = run([Job(math.sqrt, (x,)) for x in (1.0, -1.0, 9.0)], 1)
+    assert (low, high) == (1.0, 3.0)
+    assert isinstance(bad, ValueError)
+
+
+def test_a_worker_that_dies_is_replaced(started: list[subprocess.Popen[bytes]]) -> None:
+    results = run([Job(math.sqrt, (1.0,)), Job(os._exit, (7,)), Job(math.sqrt, (9.0,))], 1)
+    assert results[0] == 1.0
+    assert results[2] == 3.0
+    assert isinstance(results[1], WorkerDied)
+    assert "7" in str(results[1])
+    assert len(started) == 2
+
+
+@pytest.mark.usefixtures("started")
+def test_what_cannot_be_sent_is_the_failure_of_its_job() -> None:
+    bad, good = run([Job(math.sqrt, (threading.Lock(),)), Job(math.sqrt, (4.0,))], 1)
+    assert isinstance(bad, Exception)
+    assert good == 2.0
+
+
+@pytest.mark.usefixtures("started")
+def test_a_result_that_cannot_be_sent_is_the_failure_of_its_job() -> None:
+    bad, good = run([Job(threading.Lock, ()), Job(math.sqrt, (4.0,))], 1)
+    assert isinstance(bad, Exception)
+    assert good == 2.0
+
+
+@pytest.mark.usefixtures("started")
+def test_an_exception_that_cannot_be_read_back_is_still_an_answer() -> None:
+    bad, good = run([Job(raise_two_words, ()), Job(math.sqrt, (4.0,))], 1)
+    assert isinstance(bad, Exception)
+    assert "cannot travel" in str(bad)
+    assert good == 2.0
+
+
+def test_what_jobs_print_does_not_disturb_the_answers(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([Job(say, ("hello",)), Job(say, ("again",))], 1) == ["hello", "again"]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.split() == ["hello", "hello", "again", "again"]
+
+
+@pytest.mark.usefixtures("started")
+def test_an_exception_in_the_parent_ends_all_workers() -> None:
+    def stop(index: int, result: Any) -> Sequence[Task]:
+        raise KeyboardInterrupt
+
+    jobs = [Job(math.sqrt, (1.0,)), Job(time.sleep, (300.0,)), Job(time.sleep, (300.0,))]
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(tasks(jobs), 2, stop)
+    assert time.monotonic() - began < PATIENCE
+
+
+@pytest.mark.usefixtures("started")
+def test_a_worker_sees_the_search_path_of_its_parent(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "only_here.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from only_here import double  # type: ignore[import-not-found]
+
+    assert run([Job(double, (21,))], 1) == [42]
+
+
+@pytest.mark.usefixtures("started")
+def test_an_answer_may_ask_for_more_work() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def finished(name: str, result: Any) -> Sequence[Task]:
+        seen.append((name, result))
+        return [("second", lambda: Job(math.sqrt, (result,)))] if name == "first" else ()
+
+    run_jobs([("first", lambda: Job(math.sqrt, (81.0,)))], 2, finished)
+    assert seen == [("first", 9.0), ("second", 3.0)]
+
+
+def test_a_worker_ends_with_its_parent(tmp_path: Any) -> None:
+    """Also when the parent is killed in the middle of a long job."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import time\nfrom hw6.engines.workers import Job, run_jobs\n"
+        "run_jobs([(0, lambda: Job(time.sleep, (300.0,)))], 1, lambda name, result: ())\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    try:
+        children: list[int] = []
+        deadline = time.monotonic() + PATIENCE
+        while not children and time.monotonic() < deadline:
+            time.sleep(0.1)
+            lists = Path(f"/proc/{parent.pid}/task").glob("*/children")  # of each thread
+            children = [int(pid) for path in lists for pid in path.read_text().split()]
+        assert children
+        time.sleep(1.0)  # the worker is at its job by now
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and any(_runs(child) for child in children):
+        time.sleep(0.1)
+    assert not any(_runs(child) for child in children)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,262 @@
+"""The arithmetic of a sweep: positions, texts, cuts and ids, against plain Python."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from recipes import FROZEN_IDS, THIRD_PARTY, documented_id
+
+from hw6.contract.keys import Integer, Key, Real
+from hw6.contract.registry import EXPERIMENTS, experiment_named
+from hw6.errors import Hw6Error
+from hw6.experiments.noop import EXPERIMENT as NOOP
+from hw6.plan.chunks import MOST_CELLS, cut
+from hw6.plan.ids import cell_id
+from hw6.plan.plan import Axis, Block, Derived, Plan, distinct
+from hw6.plan.text import block_from_json, block_to_json, positions_of, ranges_text
+
+ANY_INTEGER = Integer(help="", minimum=-(2**63))
+KEYS: dict[str, Key] = dict.fromkeys("abcd", ANY_INTEGER) | {"x.y": Real(help=""), "word": ANY_INTEGER}
+
+scalars = st.one_of(
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(max_size=6),
+    st.none(),
+    st.lists(st.integers(0, 9), max_size=3).map(tuple),
+)
+
+
+axis_values = st.one_of(
+    st.lists(st.integers(-1000, 1000), min_size=1, max_size=5, unique=True).map(tuple),
+    st.lists(st.floats(-1e9, 1e9).map(lambda v: v + 0.0), min_size=1, max_size=4, unique=True).map(tuple),
+    st.lists(st.text(max_size=4), min_size=1, max_size=4, unique=True).map(tuple),
+    st.tuples(st.integers(-5, 5), st.integers(1, 4), st.integers(1, 9)).map(
+        lambda t: range(t[0], t[0] + t[1] * t[2], t[2])
+    ),
+    st.lists(st.lists(st.integers(0, 9), max_size=3).map(tuple), min_size=1, max_size=3, unique=True).map(tuple),
+    st.just((True, False)),
+    st.just((None, 3)),
+)
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> Block:
+    names = draw(st.lists(st.sampled_from("abcd"), max_size=3, unique=True))
+    axes = tuple(Axis(name, draw(axis_values)) for name in names)
+    constants = {"x.y": draw(st.floats(-1e9, 1e9)), "word": draw(scalars)}
+    return Block("mine", ("p=3",), constants, axes)
+
+
+def _expected_cells(block: Block) -> list[dict[str, Any]]:
+    """The cells by itertools: the last axis is the fastest."""
+    product = itertools.product(*(list(axis.values) for axis in block.axes))
+    names = [axis.key for axis in block.axes]
+    return [dict(block.constants) | dict(zip(names, values, strict=True)) for values in product]
+
+
+@given(blocks())
+def test_a_position_is_a_place_in_the_product_of_the_axes(block: Block) -> None:
+    wanted = _expected_cells(block)
+    assert block.size == len(wanted)
+    columns = block.cells(np.arange(block.size))
+    assert list(columns) == sorted(columns)
+    for key, values in columns.items():
+        assert values.tolist() == [cell[key] for cell in wanted]
+
+
+@given(blocks(), st.randoms())
+def test_ids_are_those_of_the_documented_sentence(block: Block, random: Any) -> None:
+    wanted = [documented_id("mine", 7, cell) for cell in _expected_cells(block)]
+    positions = np.array(sorted(random.sample(range(block.size), random.randint(1, block.size))), dtype=np.int64)
+    ids = [digest.decode() for digest in block.ids(positions, KEYS, 7)]
+    assert ids == [wanted[position] for position in positions]
+    one = _expected_cells(block)[positions[0]]
+    assert cell_id("mine", 7, one, KEYS) == ids[0]
+
+
+@given(blocks())
+def test_distinct_cells_have_distinct_ids(block: Block) -> None:
+    everything = np.arange(block.size)
+    ids = block.ids(everything, KEYS, 1)
+    assert len(set(ids.tolist())) == block.size
+    assert distinct(block, THIRD_PARTY).tolist() == everything.tolist()
+
+
+def test_an_id_names_experiment_version_key_and_type() -> None:
+    base = cell_id("e", 1, {"a": 1}, KEYS)
+    others = [
+        cell_id("f", 1, {"a": 1}, KEYS),
+        cell_id("e", 2, {"a": 1}, KEYS),
+        cell_id("e", 1, {"b": 1}, KEYS),
+        cell_id("e", 1, {"a": 2}, KEYS),
+        cell_id("e", 1, {"a": 1.0}, KEYS),
+        cell_id("e", 1, {"a": "1"}, KEYS),
+        cell_id("e", 1, {"a": True}, KEYS),
+        cell_id("e", 1, {"a": None}, KEYS),
+        cell_id("e", 1, {"a": (1,)}, KEYS),
+        cell_id("e", 1, {"a": 1, "b": 1}, KEYS),
+        cell_id("e", 1, {}, KEYS),
+    ]
+    assert len({base, *others}) == len(others) + 1
+    assert cell_id("e", 1, {"b": 2, "a": 1}, KEYS) == cell_id("e", 1, {"a": 1, "b": 2}, KEYS)
+
+
+def test_a_key_added_later_leaves_old_ids_as_they_are() -> None:
+    later = KEYS | {"new": Integer(help="", omitted_at=0)}
+    old = cell_id("e", 1, {"a": 1}, KEYS)
+    assert cell_id("e", 1, {"a": 1, "new": 0}, later) == old
+    assert cell_id("e", 1, {"a": 1, "new": 1}, later) != old
+    block = Block("e", (), {"a": 1}, (Axis("new", (0, 1)),))
+    assert block.ids(np.arange(2), later, 1).astype(str).tolist()[0] == old
+
+
+# --- frozen examples ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(FROZEN_IDS))
+def test_ids_of_released_experiments_never_change(name: str) -> None:
+    values, literal = FROZEN_IDS[name]
+    experiment = THIRD_PARTY if name == "third_party" else experiment_named(name)
+    assert documented_id(name, experiment.version, values) == literal
+    assert cell_id(name, experiment.version, values, experiment.keys) == literal
+
+
+def test_every_experiment_has_a_frozen_id() -> None:
+    missing = set(EXPERIMENTS) - set(FROZEN_IDS)
+    assert not missing, f"add the id of the default cell of {missing} to FROZEN_IDS"
+
+
+# --- texts of positions ---------------------------------------------------------------------------------------------
+
+
+@given(st.sets(st.integers(0, 200)))
+def test_positions_survive_being_written(chosen: set[int]) -> None:
+    positions = np.array(sorted(chosen), dtype=np.int64)
+    text = ranges_text(positions)
+    back = positions_of(text)
+    assert back.dtype == np.int64
+    assert back.tolist() == positions.tolist()
+    runs = sum(1 for n in chosen if n - 1 not in chosen)
+    assert text.count(":") == runs, "one range for each unbroken run"
+
+
+def test_positions_as_people_read_them() -> None:
+    assert ranges_text(np.array([0, 1, 2, 7, 9, 10])) == "0:3,7:8,9:11"
+    assert ranges_text(np.empty(0, dtype=np.int64)) == ""
+    assert positions_of("").tolist() == []
+
+
+# --- cutting --------------------------------------------------------------------------------------------------------
+
+SHAPES = st.lists(st.integers(1, 7), min_size=1, max_size=3)
+
+
+@given(
+    SHAPES,
+    st.data(),
+    st.one_of(st.just(0.0), st.floats(0.0, 1e12), st.just(float("inf"))),
+    st.integers(1, 40),
+)
+def test_a_cut_covers_every_position_once_and_in_order(shape: list[int], data: Any, target: float, most: int) -> None:
+    block = Block("e", (), {}, tuple(Axis("abc"[i], range(n)) for i, n in enumerate(shape)))
+    chosen = data.draw(st.sets(st.integers(0, block.size - 1)))
+    positions = np.array(sorted(chosen), dtype=np.int64)
+    prices = data.draw(
+        hnp.arrays(np.float64, len(positions), elements=st.sampled_from([0.0, 1e-12, 1e-3, 1.0, 17.0, 1e9, 1e15]))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hw6.plan.chunks.MOST_CELLS", most)
+        chunks = list(cut(block, positions, prices, target))
+    assert [n for chunk in chunks for n in chunk.tolist()] == positions.tolist()
+    assert all(1 <= len(chunk) <= most for chunk in chunks)
+
+
+def test_a_cut_is_near_its_target_and_between_outer_values() -> None:
+    block = Block("e", (), {}, (Axis("a", range(10)), Axis("b", range(7))))
+    positions, prices = np.arange(70), np.full(70, 1.0)
+    chunks = list(cut(block, positions, prices, 24.0))
+    assert all(chunk[0] % 7 == 0 for chunk in chunks), "cells that share the outer axis stay together"
+    assert all(12 <= len(chunk) <= 24 for chunk in chunks[:-1])
+
+
+def test_a_cell_that_costs_more_than_the_target_stands_alone() -> None:
+    block = Block("e", (), {}, (Axis("a", range(5)),))
+    prices = np.array([1.0, 100.0, 1.0, 1.0, 100.0])
+    assert [chunk.tolist() for chunk in cut(block, np.arange(5), prices, 3.0)] == [[0], [1], [2, 3], [4]]
+
+
+def test_cells_that_cost_nothing_are_bounded_by_their_number() -> None:
+    block = Block("e", (), {}, (Axis("a", range(2 * MOST_CELLS + 1)),))
+    positions = np.arange(block.size)
+    lengths = [len(chunk) for chunk in cut(block, positions, np.zeros(block.size), float("inf"))]
+    assert sum(lengths) == block.size
+    assert max(lengths) <= MOST_CELLS
+
+
+# --- keys that follow others ----------------------------------------------------------------------------------------
+
+
+def test_a_derived_key_has_a_value_for_each_combination_of_what_it_follows() -> None:
+    axes = (Axis("a", (1, 2)), Axis("b", (10, 20, 30)), Axis("c", ("x", "y")))
+    follows = Derived("d", ("c", "a"), tuple(f"{c}{a}" for c in "xy" for a in (1, 2)))
+    block = Block("e", (), {}, axes, (follows,))
+    columns = block.cells(np.arange(block.size))
+    assert columns["d"].tolist() == [f"{c}{a}" for a, c in zip(columns["a"], columns["c"], strict=True)]
+
+
+def test_equal_cells_of_a_derived_key_are_one_cell() -> None:
+    """seed=3,${p} with p=3,4: (3,3) comes up twice."""
+    hidden = Axis("#seed", range(2))
+    seed = Derived("seed", ("#seed", "p"), (3, 3, 3, 4))
+    block = Block("noop", (), {}, (hidden, Axis("p", (3, 4))), (seed,))
+    assert hidden.hidden
+    positions = distinct(block, NOOP)
+    cells = block.cells(positions)
+    assert "#seed" not in cells
+    assert sorted(zip(cells["p"].tolist(), cells["seed"].tolist(), strict=True)) == [(3, 3), (4, 3), (4, 4)]
+
+
+# --- as JSON --------------------------------------------------------------------------------------------------------
+
+
+@given(blocks())
+def test_a_block_survives_being_written(block: Block) -> None:
+    text = json.dumps(block_to_json(block))
+    back = block_from_json(json.loads(text))
+    positions = np.arange(block.size)
+    assert (back.experiment, back.overrides, dict(back.constants)) == (
+        block.experiment,
+        block.overrides,
+        dict(block.constants),
+    )
+    assert back.ids(positions, KEYS, 1).tolist() == block.ids(positions, KEYS, 1).tolist()
+    assert json.dumps(block_to_json(back)) == text
+
+
+def test_a_block_with_derived_keys_survives_being_written() -> None:
+    derived = Derived("b", ("#b", "a"), (1, (2, 3), None, "x"))
+    block = Block("e", ("x=1",), {"c": (1, 2)}, (Axis("#b", range(2)), Axis("a", (1, 5))), (derived,))
+    assert block_from_json(json.loads(json.dumps(block_to_json(block)))) == block
+
+
+@pytest.mark.parametrize(
+    "content", [{}, [], None, {"experiment": "e"}, {"experiment": "e", "overrides": [], "axes": 3}]
+)
+def test_what_is_no_block_is_refused(content: Any) -> None:
+    with pytest.raises(Hw6Error):
+        block_from_json(content)
+
+
+def test_a_plan_is_as_large_as_its_blocks() -> None:
+    one = Block("e", (), {"a": 1})
+    two = Block("e", (), {}, (Axis("a", range(3)), Axis("b", range(4))))
+    assert (one.size, two.size, Plan((one, two)).size) == (1, 12, 13)

@@ -1,0 +1,133 @@
+"""Where rows come from is told beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Command
+
+import hw6
+from hw6.aggregate import load, provenance
+from hw6.errors import Hw6Error
+from hw6.plan.text import block_from_json
+from hw6.store import record as record
+
+
+def test_a_record_tells_what_is_needed_to_do_it_again(command: Command) -> None:
+    import hydra
+    import omegaconf
+    import pyarrow
+
+    command.sweep("experiment=noop", "p=3:6", "seed=0,1", into="there")
+    (run,) = provenance(command.folder / "there")
+    assert run["typed"] == ["-m", "experiment=noop", "p=3:6", "seed=0,1", "hydra.sweep.dir=there"]
+    assert run["expanded"] == ["-m", "experiment=noop", "p=range(3,6)", "seed=0,1", "hydra.sweep.dir=there"]
+    assert (run["cells"], run["ran"], run["failed"]) == (6, 6, 0)
+    versions = run["versions"]
+    assert versions["numpy"] == np.__version__
+    assert versions["pyarrow"] == pyarrow.__version__
+    assert versions["omegaconf"] == omegaconf.__version__
+    assert hydra.__version__ in versions.values()
+    assert "python" in versions
+    assert run["machine"]["cores"] >= 1
+    assert run["machine"]["host"]
+    assert Path(run["directory"]) == command.folder
+    started, ended = datetime.fromisoformat(run["started"]), datetime.fromisoformat(run["ended"])
+    assert started.utcoffset() is not None
+    assert started <= ended
+
+
+def test_what_was_recorded_gives_the_same_cells_again(command: Command) -> None:
+    frame = command.sweep("experiment=noop", "p=3:6", "lambda=0.1,tuned", "experiment=double_descent", into="there")
+    (run,) = provenance(command.folder / "there")
+    again = command(*run["expanded"][:-1], "hydra.sweep.dir=again")
+    assert again.status == 0
+    assert set(load(command.folder / "again")["cell_id"]) == set(frame["cell_id"])
+    from hw6.contract.registry import experiment_named
+
+    found: set[bytes] = set()
+    for content in run["blocks"]:
+        block = block_from_json(content)
+        experiment = experiment_named(block.experiment)
+        found |= set(block.ids(np.arange(block.size), experiment.keys, experiment.version).tolist())
+    assert {digest.decode() for digest in found} == set(frame["cell_id"])
+
+
+def test_every_run_of_a_sweep_is_told(command: Command) -> None:
+    for widths in ("p=3:5", "p=3:7", "p=3:7"):
+        command.sweep("experiment=noop", widths, into="there")
+    runs = hw6.provenance(command.folder / "there")
+    assert [(run["cells"], run["ran"]) for run in runs] == [(2, 2), (4, 2), (4, 0)]
+    assert [run["started"] for run in runs] == sorted(run["started"] for run in runs)
+
+
+def test_a_single_run_is_told_too(command: Command) -> None:
+    assert command("experiment=noop", "p=4", "hydra.run.dir=one").status == 0
+    (run,) = provenance(command.folder / "one")
+    assert run["typed"] == ["experiment=noop", "p=4", "hydra.run.dir=one"]
+    assert (run["cells"], run["ran"], run["failed"]) == (1, 1, 0)
+    assert run["ended"]
+
+
+def test_failures_are_counted(command: Command, third_party: None) -> None:
+    assert command("-m", "experiment=third_party", "n=12:16", "hydra.sweep.dir=there").status == 1
+    (run,) = provenance(command.folder / "there")
+    assert (run["cells"], run["ran"], run["failed"]) == (4, 4, 3)
+
+
+def test_no_record_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(Hw6Error, match="nothing"):
+        provenance(tmp_path / "nothing")
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(Hw6Error):
+        provenance(tmp_path)
+
+
+def test_the_commit_is_that_of_the_code() -> None:
+    folder = Path(hw6.__file__).parent
+    wanted = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    with record.Commit() as commit:
+        found = commit.read()
+    if wanted.returncode:
+        assert found == {"commit": None, "dirty": None}
+    else:
+        assert found["commit"] == wanted.stdout.strip()
+        assert found["dirty"] in {True, False}
+
+
+def test_a_machine_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with record.Commit() as commit:
+        assert commit.read() == {"commit": None, "dirty": None}
+
+
+def test_the_time_is_utc_to_the_millisecond() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", record.now())
+
+
+def test_a_record_is_plain_json_with_a_format(tmp_path: Path) -> None:
+    record.append(tmp_path, {"typed": [], "ended": None})
+    record.append(tmp_path, {"typed": ["ü"], "ended": None})
+    record.close(tmp_path, {"cells": 3})
+    content = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
+    assert content["format"] == 1
+    assert content["runs"][0] == {"typed": [], "ended": None}
+    assert content["runs"][1]["cells"] == 3
+    assert content["runs"][1]["ended"]
+
+
+def test_a_command_with_blanks_is_recorded_as_it_was_typed(command: Command, awkward_path: Path) -> None:
+    from hw6 import run_sweep
+
+    run_sweep(["experiment=noop", "p=3,4"], directory=awkward_path / "sweep")
+    (run,) = provenance(awkward_path / "sweep")
+    assert shlex.split(shlex.join(run["typed"])) == run["typed"]
