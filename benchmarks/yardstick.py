@@ -161,7 +161,7 @@ def hw6_cells() -> dict[str, np.ndarray]:
         "data.n_test": N_TEST,
         "features.activation": "relu",
         "device.kind": "cpu",
-        "population_risk": False,
+        "exact_risk": False,
     }
     columns = {"p": np.array(WIDTHS, dtype=np.int64)}
     for key, value in constants.items():

@@ -66,13 +66,16 @@ def complete(arguments: Sequence[str]) -> int:
 
 def _without_command(line: str) -> str:
     """``hw6 run p=5:200 lam`` as Hydra reads it: without ``run``, shorthands expanded, the last word as it stands."""
-    from hw6.command.line import expand
+    from hw6.command.line import expand, split
+    from hw6.command.shorthands import shorthands_meant
     from hw6.errors import BadInput
 
     program, _, *words = line.split(" ")
     *finished, last = words or [""]
     with contextlib.suppress(BadInput):  # a line that is still being typed; the command itself reports mistakes
-        finished = expand([word for word in finished if word])
+        typed = split([word for word in finished if word])
+        shorthands = shorthands_meant(typed, typed.value("--config-name", "-cn") or "config")
+        finished = [*typed.flags, *expand(typed.overrides, shorthands)]
     return " ".join([program, *finished, last])
 
 

@@ -16,6 +16,7 @@ import hw6
 from hw6.aggregate import load
 from hw6.errors import NoResults
 from hw6.store import directory, shards
+from hw6.store.columns import arrow_column, categories, constant_category
 
 
 def write(folder: Path, **columns: Any) -> Path:
@@ -25,13 +26,13 @@ def write(folder: Path, **columns: Any) -> Path:
     ids = columns.pop("ids", range(count))
     status = columns.pop("status", ["done"] * count)
     arrays = {
-        "cell_id": columns.arrow_column(np.array([f"{n:020x}".encode() for n in ids], dtype="S20")),
-        "experiment": columns.constant_category("mine", count),
-        "status": columns.categories(status),
+        "cell_id": arrow_column(np.array([f"{n:020x}".encode() for n in ids], dtype="S20")),
+        "experiment": constant_category("mine", count),
+        "status": categories(status),
     }
     for name, values in columns.items():
         text = any(value is None or isinstance(value, (str, tuple)) for value in values)
-        arrays[name] = columns.categories(values) if text else columns.arrow_column(np.array(values))
+        arrays[name] = categories(values) if text else arrow_column(np.array(values))
     return shards.write_shard(folder, arrays)
 
 

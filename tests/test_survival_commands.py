@@ -121,7 +121,7 @@ def test_other_code_or_versions_leave_the_choice_to_the_user(command: Command) -
     assert "numpy 1.0 then" in ran.lines[0]
     assert "changed=keep" in ran.lines[0]
     assert "2 cells" in command("resume=s", "p=3:8", "changed=keep").out
-    record["runs"][0]["code"]["noop"] = "0" * 16
+    record["runs"][0]["code"]["noop"] = "2:" + "0" * 16
     record["runs"][0]["versions"] = {}
     path.write_text(json.dumps(record))
     assert "the code of noop" in command("resume=s").lines[0]
@@ -194,15 +194,15 @@ def test_compacting(command: Command, capsys: pytest.CaptureFixture[str], monkey
 def test_a_million_cells_are_a_set_difference(command: Command) -> None:
     """What is missing of a wide plan is found from ids alone (its time is measured in benchmarks/scale.py)."""
     from hw6.experiments.noop import EXPERIMENT
-    from hw6.plan.chunks import work_to_do
+    from hw6.plan.chunks import missing_cells
     from hw6.plan.plan import Axis, Block, Plan
 
-    block = Block("noop", (), {"seed": 0}, (Axis("p", range(1, 200_001)),))
-    ids = block.ids(np.arange(block.size), EXPERIMENT.keys, EXPERIMENT.version)
+    block = Block(EXPERIMENT, (), {"seed": 0}, (Axis("p", range(1, 200_001)),))
+    ids = block.ids(np.arange(block.size))
     holes = np.arange(0, block.size, 1000)
-    work = work_to_do(Plan((block,)), lambda name: EXPERIMENT, np.sort(np.delete(ids, holes)))
-    assert work.missing[0].tolist() == holes.tolist()
-    assert (work.total, work.cells) == (200_000, 200)
+    missing = missing_cells(Plan((block,)), np.sort(np.delete(ids, holes)))
+    assert missing.positions[0].tolist() == holes.tolist()
+    assert (missing.total, missing.cells, missing.finished) == (200_000, 200, 199_800)
 
 
 def test_every_run_is_recorded(command: Command) -> None:

@@ -25,7 +25,7 @@ from hw6.errors import BadInput
 from hw6.experiments.datasets import Model, NestedModel, Sizes, StarterModel, refuse_starter
 from hw6.experiments.double_descent_drawing import drawing
 from hw6.experiments.double_descent_keys import DATA_KEYS, KEYS, METRICS, ORDER, SHORTHANDS
-from hw6.mathematics.cost import Work, bytes_needed, seconds
+from hw6.mathematics.cost import Fits, bytes_needed, seconds
 from hw6.mathematics.risk import relu_risk
 from hw6.mathematics.tuning import TUNING_RULES, Candidates
 
@@ -196,10 +196,10 @@ def _device(cells: Cells) -> list[BadInput]:
 
 def price(cells: Cells) -> np.ndarray:
     """Estimated seconds of one core for each cell (``hw6.mathematics.cost``)."""
-    return seconds(_work(cells))
+    return seconds(_fits(cells))
 
 
-def _work(cells: Cells) -> Work:
+def _fits(cells: Cells) -> Fits:
     """The cells in numbers; keys that a cell has not got are 0 where they would be counted."""
     count = len(cells["p"])
     grid, fixed = _needing(cells, "lambda.num"), _needing(cells, "lambda.value")
@@ -214,7 +214,7 @@ def _work(cells: Cells) -> Work:
         np.where(risk, rows_of(cells), 0.0),
         where_is(cells, "data.kind", "gaussian"),
     )
-    return Work(*(np.broadcast_to(part, (count,)) for part in parts))
+    return Fits(*(np.broadcast_to(part, (count,)) for part in parts))
 
 
 def _needing(cells: Cells, key: str) -> np.ndarray:

@@ -20,8 +20,8 @@ from hw6.contract.keys import Choice, Integer, Integers, Key, OptionalInteger
 from hw6.contract.metrics import Counts, Text
 from hw6.errors import BadInput
 from hw6.experiments.initialization_drawing import drawing
-from hw6.mathematics.activations import ACTIVATIONS
-from hw6.mathematics.initialization import INITS, INPUT_KURTOSIS, Moments, Network, moments
+from hw6.mathematics.activations import INITIALIZATION
+from hw6.mathematics.initialization import INITS, INPUT_KURTOSIS, Moments, NetworkLaw, moments
 from hw6.mathematics.initialization_simulation import Simulated, networks_in_batch, numbers_drawn, simulate
 
 DEPTH, WIDTH = 10, 64  # where neither these keys nor ``widths`` say otherwise
@@ -57,10 +57,16 @@ KEYS: dict[str, Key] = {
         help="[n_0,...,n_{L-1}] instead of the three keys above, or null", minimum=1, optional=True, default=None
     ),
     "networks": Integer(help="independent networks simulated, each with an input of its own", minimum=1, default=1000),
-    "init": Choice(help="how weights and biases are drawn", choices=tuple(INITS), default="pytorch"),
-    "activation": Choice(help="s in y_l = s(h_l) of the hidden layers", choices=tuple(ACTIVATIONS), default="identity"),
+    "init": Choice(
+        help="pytorch, xavier_..., kaiming_..., lecun_normal, orthogonal: how weights and biases are drawn",
+        choices=tuple(INITS),
+        default="pytorch",
+    ),
+    "activation": Choice(help="s in y_l = s(h_l) of the hidden layers", choices=INITIALIZATION, default="identity"),
     "input_law": Choice(
-        help="law of the inputs' entries, mean 0 and variance 1", choices=tuple(INPUT_KURTOSIS), default="normal"
+        help="normal, uniform or rademacher: the inputs' law, mean 0 and variance 1",
+        choices=tuple(INPUT_KURTOSIS),
+        default="normal",
     ),
     "seed": Integer(help="all randomness of a cell is a function of this number", default=0),
 }
@@ -119,17 +125,17 @@ def _representable(theory: Moments) -> None:
             raise OverflowError(f"{name} of layer {layer + first} is {values[layer]:g} in floating point")
 
 
-def network_of(cell: dict[str, Any]) -> Network:
+def network_of(cell: dict[str, Any]) -> NetworkLaw:
     """The law of networks that a cell asks for."""
     widths = cell["widths"] or (_input_width(cell), *[cell["width"] or WIDTH] * ((cell["depth"] or DEPTH) - 1))
-    return Network((*widths, 1), cell["init"], cell["activation"], cell["input_law"])
+    return NetworkLaw((*widths, 1), cell["init"], cell["activation"], cell["input_law"])
 
 
 def _input_width(cell: dict[str, Any]) -> int:
     return int(cell["input_width"] or cell["width"] or WIDTH)
 
 
-def _columns(cell: dict[str, Any], network: Network, theory: Moments, found: Simulated) -> dict[str, np.ndarray]:
+def _columns(cell: dict[str, Any], network: NetworkLaw, theory: Moments, found: Simulated) -> dict[str, np.ndarray]:
     """The metrics of one cell, (L,) each, masked where a row has none."""
     depth, networks = network.depth, cell["networks"]
     n = np.array(network.widths[1:], dtype=np.float64)

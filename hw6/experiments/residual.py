@@ -18,16 +18,14 @@ from hw6.contract.experiment import Cells, Columns, Experiment
 from hw6.contract.keys import Choice, Flag, Integer, Key
 from hw6.errors import BadInput
 from hw6.experiments.torch_use import TORCH_BYTES, one_thread, refuse_without_torch
-
-# The names in hw6.mathematics.residual, written down so that checking a command does not import torch; a test compares.
-ACTIVATIONS = (*("identity", "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu", "elu", "sin"),)
+from hw6.mathematics.activations import RESIDUAL
 
 KEYS: dict[str, Key] = {
     "depth": Integer(help="number of layers L, the last one linear", minimum=2, maximum=100_000, default=20),
     "width": Integer(help="entries of every hidden layer", minimum=1, default=32),
     "input_width": Integer(help="entries of the input x", minimum=1, default=32),
     "skip": Flag(help="residual connections in layers 2 to L-1; false: a plain network", default=True),
-    "activation": Choice(help="s of the hidden layers", choices=ACTIVATIONS, default="tanh"),
+    "activation": Choice(help="the activation s of the hidden layers", choices=RESIDUAL, default="tanh"),
     "zeroed_layer": Integer(help="the layer j, 2 to L-1, at which something is set to zero; 0: none", default=0),
     "zeroed": Choice(
         help="what is set to zero there: A (the weights) or derivative (s' = 0)",
@@ -67,7 +65,7 @@ def _layers(
     if zeroed == "A" and zeroed_layer:
         weights[zeroed_layer - 1].zero_()
     flat = zeroed_layer if zeroed == "derivative" else 0
-    network = residual.Network(weights, biases, activation, skip, flat)
+    network = residual.Perceptron(weights, biases, activation, skip, flat)
     trace = residual.forward(network, x)
     gradients_b = residual.backward(network, trace)
     norms_a, norms_b = residual.norms(trace, gradients_b)

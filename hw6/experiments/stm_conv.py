@@ -51,13 +51,13 @@ FIXED_BYTES = 64e6  # tiles, parameters and their gradients, the profiler's reco
 
 def rows(cells: Cells) -> Columns:
     """One row a cell, measured one after another."""
-    from hw6.layers.measure import Setting, measure
+    from hw6.layers.measure import Problem, measure
 
     names = ("seed", "dtype", "batch", "resolution", "implementation", "repeats")
     with one_thread():
         found = [
-            measure(Setting(*setting), implementation, repeats)
-            for *setting, implementation, repeats in zip(*(cells[name].tolist() for name in names), strict=True)
+            measure(Problem(*problem), implementation, repeats)
+            for *problem, implementation, repeats in zip(*(cells[name].tolist() for name in names), strict=True)
         ]
     return dict(zip(METRICS, map(np.array, zip(*found, strict=True)), strict=True))
 
@@ -75,7 +75,7 @@ def _numbers(cells: Cells, table: Mapping[str, float], key: str = "implementatio
 
 
 def memory(cells: Cells) -> np.ndarray:
-    """Bytes: torch; the pass itself or the reference of one image, whichever is more, and inputs and answers of both."""
+    """Bytes: torch; the pass or the reference of one image, whichever is more; inputs and answers of both."""
     image = cells["resolution"].astype(np.float64) ** 2
     pixels, size = cells["batch"].astype(np.float64) * image, _numbers(cells, ITEM_BYTES, "dtype")
     work = np.maximum(_numbers(cells, HELD) * pixels, HELD["loop"] * image + 4 * CHANNELS * pixels)

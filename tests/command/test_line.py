@@ -7,8 +7,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw6.command.line import elements, expand, expand_colons, split
+from hw6.command.line import elements, expand_colons, split
+from hw6.command.line import expand as expand_line
+from hw6.contract.shorthand import Shorthand
 from hw6.errors import BadInput
+
+SHORT = {"lambda": Shorthand("lambda", "fixed", "lambda.value", "0.01")}
+
+
+def expand(typed: list[str]) -> list[str]:
+    """With one shorthand, as double descent declares it."""
+    return expand_line(typed, SHORT)
 
 
 @pytest.mark.parametrize(
@@ -190,3 +199,15 @@ def test_a_flag_is_found_under_any_of_its_names() -> None:
 )
 def test_commas_in_brackets_and_quotes_separate_nothing(text: str, parts: list[str]) -> None:
     assert elements(text) == parts
+
+
+def test_a_shorthand_is_the_experiments_to_declare() -> None:
+    assert expand_line(["lambda=0.1", "rate=0.1"]) == ["lambda=0.1", "rate=0.1"]
+    short = {"rate": Shorthand("rate", "constant", "rate.step", "1")}
+    assert expand_line(["lambda=0.1", "rate=0.1,decay"], short) == [
+        "lambda=0.1",
+        "rate=constant,decay",
+        "rate.step=0.1",
+    ]
+    with pytest.raises(BadInput, match="a number already means rate=constant"):
+        expand_line(["rate=1,constant"], short)

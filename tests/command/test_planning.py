@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from hw6.command import folders
 from hw6.command.planning import Composer, make_plan
-from hw6.contract.registry import experiment_named
 from hw6.errors import BadInput, BadInputs
 from hw6.plan.plan import Plan
 
@@ -33,7 +32,7 @@ def composer() -> Iterator[Composer]:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(folders.conf()), job_name="test"):
         loader = GlobalHydra.instance().config_loader()
-        yield Composer(compose, loader.get_group_options, experiment_named, loader)
+        yield Composer(compose, loader.get_group_options, loader)
     GlobalHydra.instance().clear()
 
 
@@ -66,11 +65,11 @@ def test_choices_of_groups_are_blocks_and_values_are_axes(composer: Composer) ->
 
 
 def test_values_have_the_type_of_their_key(composer: Composer) -> None:
-    (cell,) = cells(make_plan([], ["p='3'", "lambda.value=1", "data.sigma=0", "population_risk=TRUE"], composer))
+    (cell,) = cells(make_plan([], ["p='3'", "lambda.value=1", "data.sigma=0", "exact_risk=TRUE"], composer))
     assert type(cell["p"].item()) is int
     assert (type(cell["lambda.value"].item()), cell["lambda.value"]) == (float, 1.0)
     assert type(cell["data.sigma"].item()) is float
-    assert cell["population_risk"].item() is True
+    assert cell["exact_risk"].item() is True
 
 
 def test_what_is_typed_wins_over_a_named_sweep(composer: Composer) -> None:

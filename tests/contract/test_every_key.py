@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from recipes import FROZEN_IDS, SMALL
 
 from hw6.aggregate import load
 from hw6.command import folders
-from hw6.command.planning import FRAMEWORK_KEYS
-from hw6.contract.keys import Choice, Flag, Integer, Integers, Key, Real
+from hw6.contract.keys import FRAMEWORK_KEYS, RUN_KEYS, UNSET, Choice, Flag, Integer, Integers, Key, Real
 from hw6.contract.registry import EXPERIMENTS, experiment_named
 from hw6.plan.ids import cell_id
 
@@ -39,7 +39,7 @@ DOUBLE_DESCENT: dict[str, tuple[list[str], str, set[str]]] = {
     "data.n_train": ([], "data.n_train=7", {"train_mse", "test_mse"}),
     "data.n_validation": ([], "data.n_validation=5", {"validation_mse"}),
     "data.n_test": ([], "data.n_test=5", {"test_mse"}),
-    "population_risk": ([], "population_risk=true", {"population_risk"}),
+    "exact_risk": ([], "exact_risk=true", {"population_risk"}),
 }
 ONE_VALUE = {"features.activation", "device.kind"}  # nothing else can be chosen yet, or it is the same arithmetic
 
@@ -119,23 +119,24 @@ def test_keys_of_noop_stand_in_its_row(command: Command, key: str) -> None:
     assert load(command.folder / "a")[key].tolist() == [41]
 
 
-@pytest.mark.parametrize(("objective", "worst"), [("test_mse", False), ("auto", True)])
+@pytest.mark.parametrize(("objective", "metric"), [("test_mse", "test_mse"), ("auto", "validation_mse")])
 def test_the_objective_is_what_a_job_returns(
-    command: Command, monkeypatch: pytest.MonkeyPatch, objective: str, worst: bool
+    command: Command, monkeypatch: pytest.MonkeyPatch, objective: str, metric: str
 ) -> None:
-    import hw6.running.job
+    """As an optimising sweeper sees it; Hydra's basic sweeper hands its jobs' returns on."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    returned = []
-    job = hw6.running.job.job
+    returned: list[Any] = []
+    sweep = BasicSweeper.sweep
 
-    def watched(config: Any) -> Any:
-        returned.append(job(config))
-        return returned[-1]
+    def watched(self: BasicSweeper, arguments: list[str]) -> Any:
+        returned.extend(one.return_value for batch in sweep(self, arguments) for one in batch)
 
-    monkeypatch.setattr(hw6.running.job, "job", watched)
-    assert command(*SMALL, "p=3", f"objective={objective}", "hydra.run.dir=a").status == 0
-    name = "validation_mse" if worst else objective
-    assert returned == [pytest.approx(load(command.folder / "a")[name][0], rel=0, abs=0)]
+    monkeypatch.setattr(BasicSweeper, "sweep", watched)
+    basic = ["-m", *SMALL, "p=3,4", "hydra/sweeper=basic", "hydra.sweep.dir=a"]
+    assert command(*basic, f"objective={objective}").status == 0
+    frame = load(command.folder / "a")
+    assert returned == frame.sort_values("p")[metric].tolist()
 
 
 # --- config files ---------------------------------------------------------------------------------------------------
@@ -219,9 +220,53 @@ def test_schema_and_conf_have_the_same_keys() -> None:
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_defaults_in_conf_are_allowed_by_the_schema(group: str, choice: str) -> None:
+def test_defaults_in_conf_are_those_of_the_keys(group: str, choice: str) -> None:
+    """What a choice says of a key is its default; the kind, and what a choice fixes, are the choice's own."""
     keys = experiment_named("double_descent").keys
-    content = yaml.safe_load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"))
-    for name, value in content.items():
-        if (group, choice, name) != ("device", "auto", "kind"):  # auto stands for another choice
-            assert keys[f"{group}.{name}"].convert(name, value) == value
+    for name, (value, comment) in _entries(CONF / group / f"{choice}.yaml").items():
+        key = keys[f"{group}.{name}"]
+        if key.default is UNSET:
+            assert (group, choice) == ("device", "auto") or key.convert(name, value) == value
+        else:
+            assert (value, type(value)) == (key.default, type(key.default)), f"{group}.{name}"
+            assert comment == key.help, f"{group}.{name}"
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_an_experiments_file_says_the_defaults_and_the_help_of_its_keys(name: str) -> None:
+    keys = experiment_named(name).keys
+    found = _entries(CONF / "experiment" / f"{name}.yaml")
+    own = {key for key in keys if "." not in key}
+    assert set(found) - {"experiment"} == own
+    for key in own:
+        value, comment = found[key]
+        assert (value, type(value)) == (keys[key].default, type(keys[key].default)), key
+        assert comment == keys[key].help, key
+
+
+def test_the_keys_of_every_command_stand_in_conf_with_their_help() -> None:
+    found = _entries(CONF / "config.yaml")
+    for name, key in RUN_KEYS.items():
+        assert found[name] == (key.default, key.help)
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_help_shows_every_key_with_its_default(command: Command, name: str) -> None:
+    shown = yaml.safe_load(command("--help", f"experiment={name}").out.split("above) ==")[1].split("\n-m sweeps")[0])
+    for key, kind in experiment_named(name).keys.items():
+        node: Any = shown
+        for part in key.split("."):
+            node = node.get(part, UNSET) if isinstance(node, dict) else UNSET
+        if kind.default is not UNSET and node is not UNSET:
+            assert node == kind.default, key
+        assert node is not UNSET or "." in key, f"{key} is not in --help"
+
+
+def _entries(path: Path) -> dict[str, tuple[Any, str]]:
+    """The plain keys of a config file: their value, and the comment behind it."""
+    text = path.read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    comments = dict(re.findall(r"^(\w+): .*?[ ]#[ ](.*)$", text, re.MULTILINE))
+    return {
+        name: (value, comments.get(name, "")) for name, value in values.items() if name not in {"defaults", "hydra"}
+    }

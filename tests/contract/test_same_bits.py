@@ -183,8 +183,8 @@ def test_experiments_side_by_side_give_the_rows_of_each_alone(command: Command) 
 
 def test_what_a_metric_does_not_apply_to_depends_on_no_neighbour(command: Command) -> None:
     """A column that only some cells of a batch ask for must not fail, or mark, the others."""
-    mixed = command.sweep(*SMALL, "p=3", "population_risk=true,false")
-    alone = [command.sweep(*SMALL, "p=3", f"population_risk={text}") for text in ("true", "false")]
+    mixed = command.sweep(*SMALL, "p=3", "exact_risk=true,false")
+    alone = [command.sweep(*SMALL, "p=3", f"exact_risk={text}") for text in ("true", "false")]
     assert mixed["status"].tolist() == ["done", "done"]
     assert_same_rows(mixed, pd.concat(alone))
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from recipes import raise_two_words, say
 
-from hw6.engines.workers import Job, Task, WorkerDied, run_jobs
+from hw6.engines.contract import WorkerDied
+from hw6.engines.workers import Call, Task, run_calls
 
 PATIENCE = 20.0  # seconds until a test says that something hangs
 
@@ -39,11 +40,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
     assert all(pipe is None or pipe.closed for pipe in pipes), "a pipe was left open"
 
 
-def tasks(jobs: Sequence[Job]) -> list[Task]:
+def tasks(jobs: Sequence[Call]) -> list[Task]:
     return [(index, partial(jobs.__getitem__, index)) for index in range(len(jobs))]
 
 
-def run(jobs: list[Job], workers: int) -> list[Any]:
+def run(jobs: list[Call], workers: int) -> list[Any]:
     """The results in the order of the jobs; fails instead of hanging."""
     results: dict[int, Any] = {}
     problems: list[BaseException] = []
@@ -55,7 +56,7 @@ def run(jobs: list[Job], workers: int) -> list[Any]:
 
     def work() -> None:
         try:
-            run_jobs(tasks(jobs), workers, keep)
+            run_calls(tasks(jobs), workers, keep)
         except BaseException as error:
             problems.append(error)
 
@@ -70,23 +71,23 @@ def run(jobs: list[Job], workers: int) -> list[Any]:
 
 @pytest.mark.usefixtures("started")
 def test_every_job_is_answered_once() -> None:
-    assert run([Job(operator.mul, (n, n)) for n in range(7)], 2) == [n * n for n in range(7)]
+    assert run([Call(operator.mul, (n, n)) for n in range(7)], 2) == [n * n for n in range(7)]
 
 
 def test_no_more_workers_than_jobs(started: list[subprocess.Popen[bytes]]) -> None:
-    assert run([Job(math.sqrt, (4.0,))], 5) == [2.0]
+    assert run([Call(math.sqrt, (4.0,))], 5) == [2.0]
     assert len(started) == 1
 
 
 @pytest.mark.usefixtures("started")
 def test_an_exception_is_the_answer_of_its_job_alone() -> None:
-    low, bad, high = run([Job(math.sqrt, (x,)) for x in (1.0, -1.0, 9.0)], 1)
+    low, bad, high = run([Call(math.sqrt, (x,)) for x in (1.0, -1.0, 9.0)], 1)
     assert (low, high) == (1.0, 3.0)
     assert isinstance(bad, ValueError)
 
 
 def test_a_worker_that_dies_is_replaced(started: list[subprocess.Popen[bytes]]) -> None:
-    results = run([Job(math.sqrt, (1.0,)), Job(os._exit, (7,)), Job(math.sqrt, (9.0,))], 1)
+    results = run([Call(math.sqrt, (1.0,)), Call(os._exit, (7,)), Call(math.sqrt, (9.0,))], 1)
     assert results[0] == 1.0
     assert results[2] == 3.0
     assert isinstance(results[1], WorkerDied)
@@ -96,28 +97,28 @@ def test_a_worker_that_dies_is_replaced(started: list[subprocess.Popen[bytes]]) 
 
 @pytest.mark.usefixtures("started")
 def test_what_cannot_be_sent_is_the_failure_of_its_job() -> None:
-    bad, good = run([Job(math.sqrt, (threading.Lock(),)), Job(math.sqrt, (4.0,))], 1)
+    bad, good = run([Call(math.sqrt, (threading.Lock(),)), Call(math.sqrt, (4.0,))], 1)
     assert isinstance(bad, Exception)
     assert good == 2.0
 
 
 @pytest.mark.usefixtures("started")
 def test_a_result_that_cannot_be_sent_is_the_failure_of_its_job() -> None:
-    bad, good = run([Job(threading.Lock, ()), Job(math.sqrt, (4.0,))], 1)
+    bad, good = run([Call(threading.Lock, ()), Call(math.sqrt, (4.0,))], 1)
     assert isinstance(bad, Exception)
     assert good == 2.0
 
 
 @pytest.mark.usefixtures("started")
 def test_an_exception_that_cannot_be_read_back_is_still_an_answer() -> None:
-    bad, good = run([Job(raise_two_words, ()), Job(math.sqrt, (4.0,))], 1)
+    bad, good = run([Call(raise_two_words, ()), Call(math.sqrt, (4.0,))], 1)
     assert isinstance(bad, Exception)
     assert "cannot travel" in str(bad)
     assert good == 2.0
 
 
 def test_what_jobs_print_does_not_disturb_the_answers(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run([Job(say, ("hello",)), Job(say, ("again",))], 1) == ["hello", "again"]
+    assert run([Call(say, ("hello",)), Call(say, ("again",))], 1) == ["hello", "again"]
     out, err = capfd.readouterr()
     assert out == ""
     assert err.split() == ["hello", "hello", "again", "again"]
@@ -128,10 +129,10 @@ def test_an_exception_in_the_parent_ends_all_workers() -> None:
     def stop(index: int, result: Any) -> Sequence[Task]:
         raise KeyboardInterrupt
 
-    jobs = [Job(math.sqrt, (1.0,)), Job(time.sleep, (300.0,)), Job(time.sleep, (300.0,))]
+    jobs = [Call(math.sqrt, (1.0,)), Call(time.sleep, (300.0,)), Call(time.sleep, (300.0,))]
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(tasks(jobs), 2, stop)
+        run_calls(tasks(jobs), 2, stop)
     assert time.monotonic() - began < PATIENCE
 
 
@@ -141,7 +142,7 @@ def test_a_worker_sees_the_search_path_of_its_parent(tmp_path: Any, monkeypatch:
     monkeypatch.syspath_prepend(tmp_path)
     from only_here import double  # type: ignore[import-not-found]
 
-    assert run([Job(double, (21,))], 1) == [42]
+    assert run([Call(double, (21,))], 1) == [42]
 
 
 @pytest.mark.usefixtures("started")
@@ -150,9 +151,9 @@ def test_an_answer_may_ask_for_more_work() -> None:
 
     def finished(name: str, result: Any) -> Sequence[Task]:
         seen.append((name, result))
-        return [("second", lambda: Job(math.sqrt, (result,)))] if name == "first" else ()
+        return [("second", lambda: Call(math.sqrt, (result,)))] if name == "first" else ()
 
-    run_jobs([("first", lambda: Job(math.sqrt, (81.0,)))], 2, finished)
+    run_calls([("first", lambda: Call(math.sqrt, (81.0,)))], 2, finished)
     assert seen == [("first", 9.0), ("second", 3.0)]
 
 
@@ -160,8 +161,8 @@ def test_a_worker_ends_with_its_parent(tmp_path: Any) -> None:
     """Also when the parent is killed in the middle of a long job."""
     script = tmp_path / "parent.py"
     script.write_text(
-        "import time\nfrom hw6.engines.workers import Job, run_jobs\n"
-        "run_jobs([(0, lambda: Job(time.sleep, (300.0,)))], 1, lambda name, result: ())\n"
+        "import time\nfrom hw6.engines.workers import Call, run_calls\n"
+        "run_calls([(0, lambda: Call(time.sleep, (300.0,)))], 1, lambda name, result: ())\n"
     )
     parent = subprocess.Popen([sys.executable, str(script)])
     try:

@@ -40,7 +40,7 @@ BASE = {
     "data.n_test": 30,
     "features.activation": "relu",
     "device.kind": "cpu",
-    "population_risk": False,
+    "exact_risk": False,
 }
 FIXED = {"lambda.kind": "fixed", "lambda.value": 0.01, "lambda.min": None, "lambda.max": None, "lambda.num": None}
 RIDGELESS = FIXED | {"lambda.kind": "ridgeless", "lambda.value": None}
@@ -85,7 +85,7 @@ MIXED = [
     {"p": p, "seed": seed} | SMALL | rule
     for seed in (0, 3)
     for p in (1, 17, 60, 90, 91, 130, 200)
-    for rule in ({}, FIXED, PATH, RIDGELESS, FIXED | {"lambda.value": 1e-7}, {"population_risk": True})
+    for rule in ({}, FIXED, PATH, RIDGELESS, FIXED | {"lambda.value": 1e-7}, {"exact_risk": True})
 ] + [
     {"p": 50, "features.activation": "tanh"} | SMALL,
     {"p": 50} | SMALL | {"data.n_test": 0},
@@ -113,7 +113,7 @@ def test_bits_depend_on_the_cell_alone():
 @pytest.mark.parametrize("p", [5, 60, 90, 120, 300])
 @pytest.mark.parametrize("rule", [FIXED, RIDGELESS, PATH, {}], ids=lambda rule: rule.get("lambda.kind", "tuned"))
 def test_every_metric_against_its_definition(p, rule):
-    cell = {"p": p, "data.sigma_test": 0.3, "population_risk": True, "seed": 5} | SMALL | rule
+    cell = {"p": p, "data.sigma_test": 0.3, "exact_risk": True, "seed": 5} | SMALL | rule
     (row,) = rows_of(cell)
     sizes = Sizes(**{name: (BASE | cell)[f"data.{name}"] for name in Sizes.__dataclass_fields__})
     data, g = gaussian(5, sizes), streams.normal(5, streams.WEIGHTS, p, sizes.d)
@@ -177,7 +177,7 @@ def test_starter_curve():
 
 def test_starter_risk_needs_no_rescaling():
     """The starter's weights carry 1 / sqrt(p): its risk is that of theta with W."""
-    (row,) = rows_of({"p": 21, "population_risk": True} | STARTER | FIXED)
+    (row,) = rows_of({"p": 21, "exact_risk": True} | STARTER | FIXED)
     assert 0.2 < row["population_risk"][0] / (row["test_norm"][0] ** 2 / 30) < 5.0
 
 
@@ -195,7 +195,7 @@ def test_sets_without_rows_have_no_metrics_and_change_no_other():
 
 def test_risk_is_a_column_only_where_asked_for():
     assert "population_risk" not in EXPERIMENT.rows(batch(SMALL))
-    asked, not_asked = rows_of(SMALL | {"population_risk": True}, SMALL)
+    asked, not_asked = rows_of(SMALL | {"exact_risk": True}, SMALL)
     assert np.isfinite(asked["population_risk"][0])
     assert np.ma.getmaskarray(not_asked["population_risk"]).all()
 
@@ -226,7 +226,7 @@ def test_keys_that_a_cell_has_not_got_may_be_missing_from_the_batch():
         ({"lambda.min": 10.0, "lambda.max": 1.0}, ["lambda.min=10.0: must be at most lambda.max=1"]),
         ({"data.n_validation": 0}, ["data.n_validation=0: lambda=tuned needs validation rows"]),
         ({"device.kind": "cuda"}, ["device.kind=cuda: not built yet (use device=cpu)"]),
-        ({"population_risk": True, "features.activation": "tanh"}, ["features.activation=tanh: population_risk=true"]),
+        ({"exact_risk": True, "features.activation": "tanh"}, ["features.activation=tanh: exact_risk=true"]),
         (STARTER | {"p": 2}, ["p=2: must be one of 1, 11, ..., 1491 with data=starter (the nearest is p=1)"]),
         (STARTER | {"p": 1501}, ["p=1501: must be one of 1, 11, ..., 1491"]),
         (STARTER | {"p": 1, "seed": 1}, ["seed=1: must be 0 with data=starter"]),
@@ -238,7 +238,6 @@ def test_keys_that_a_cell_has_not_got_may_be_missing_from_the_batch():
             STARTER | {"p": 1, "features.activation": "tanh"},
             ["features.activation=tanh: must be relu with data=starter"],
         ),
-        ({"p": 10**13}, ["p=10000000000000: needs about"]),
     ],
 )
 def test_refusals_name_key_value_and_what_is_allowed(cell, lines):
@@ -277,7 +276,7 @@ def test_a_million_cells_are_checked_and_priced_in_no_time():
     assert (prices > 0.0).all()
 
 
-@pytest.mark.parametrize("changed", [FIXED, RIDGELESS, PATH, STARTER, {"population_risk": True}, {"data.n_train": 20}])
+@pytest.mark.parametrize("changed", [FIXED, RIDGELESS, PATH, STARTER, {"exact_risk": True}, {"data.n_train": 20}])
 def test_every_kind_of_cell_has_a_price(changed):
     prices = EXPERIMENT.price(batch(*({"p": p} | changed for p in (1, 11, 301))))
     assert np.isfinite(prices).all()
@@ -286,7 +285,7 @@ def test_every_kind_of_cell_has_a_price(changed):
 
 def test_order_and_metrics_are_complete():
     assert set(EXPERIMENT.order) == set(EXPERIMENT.keys) == set(BASE)
-    assert list(EXPERIMENT.rows(batch({"population_risk": True} | SMALL))) == list(EXPERIMENT.metrics)
+    assert list(EXPERIMENT.rows(batch({"exact_risk": True} | SMALL))) == list(EXPERIMENT.metrics)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count of memory")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,26 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from recipes import FROZEN_IDS, THIRD_PARTY, documented_id
 
+from hw6.contract.experiment import Experiment
 from hw6.contract.keys import Integer, Key, Real
 from hw6.contract.registry import EXPERIMENTS, experiment_named
 from hw6.errors import Hw6Error
 from hw6.experiments.noop import EXPERIMENT as NOOP
 from hw6.plan.chunks import MOST_CELLS, cut
 from hw6.plan.ids import cell_id
-from hw6.plan.plan import Axis, Block, Derived, Plan, distinct
+from hw6.plan.plan import Axis, Block, Derived, Plan
 from hw6.plan.text import block_from_json, block_to_json, positions_of, ranges_text
 
 ANY_INTEGER = Integer(help="", minimum=-(2**63))
 KEYS: dict[str, Key] = dict.fromkeys("abcd", ANY_INTEGER) | {"x.y": Real(help=""), "word": ANY_INTEGER}
+
+
+def mine(version: int = 7, keys: Mapping[str, Key] = KEYS) -> Experiment:
+    """An experiment with keys that take anything."""
+    return Experiment("mine", version, keys, {}, lambda cells: {})
+
+
+MINE = mine()
 
 scalars = st.one_of(
     st.integers(-(2**53), 2**53),
@@ -53,7 +63,7 @@ def blocks(draw: st.DrawFn) -> Block:
     names = draw(st.lists(st.sampled_from("abcd"), max_size=3, unique=True))
     axes = tuple(Axis(name, draw(axis_values)) for name in names)
     constants = {"x.y": draw(st.floats(-1e9, 1e9)), "word": draw(scalars)}
-    return Block("mine", ("p=3",), constants, axes)
+    return Block(MINE, ("p=3",), constants, axes)
 
 
 def _expected_cells(block: Block) -> list[dict[str, Any]]:
@@ -77,7 +87,7 @@ def test_a_position_is_a_place_in_the_product_of_the_axes(block: Block) -> None:
 def test_ids_are_those_of_the_documented_sentence(block: Block, random: Any) -> None:
     wanted = [documented_id("mine", 7, cell) for cell in _expected_cells(block)]
     positions = np.array(sorted(random.sample(range(block.size), random.randint(1, block.size))), dtype=np.int64)
-    ids = [digest.decode() for digest in block.ids(positions, KEYS, 7)]
+    ids = [digest.decode() for digest in block.ids(positions)]
     assert ids == [wanted[position] for position in positions]
     one = _expected_cells(block)[positions[0]]
     assert cell_id("mine", 7, one, KEYS) == ids[0]
@@ -86,9 +96,9 @@ def test_ids_are_those_of_the_documented_sentence(block: Block, random: Any) -> 
 @given(blocks())
 def test_distinct_cells_have_distinct_ids(block: Block) -> None:
     everything = np.arange(block.size)
-    ids = block.ids(everything, KEYS, 1)
+    ids = block.ids(everything)
     assert len(set(ids.tolist())) == block.size
-    assert distinct(block, THIRD_PARTY).tolist() == everything.tolist()
+    assert block.distinct().tolist() == everything.tolist()
 
 
 def test_an_id_names_experiment_version_key_and_type() -> None:
@@ -112,11 +122,26 @@ def test_an_id_names_experiment_version_key_and_type() -> None:
 
 def test_a_key_added_later_leaves_old_ids_as_they_are() -> None:
     later = KEYS | {"new": Integer(help="", omitted_at=0)}
-    old = cell_id("e", 1, {"a": 1}, KEYS)
-    assert cell_id("e", 1, {"a": 1, "new": 0}, later) == old
-    assert cell_id("e", 1, {"a": 1, "new": 1}, later) != old
-    block = Block("e", (), {"a": 1}, (Axis("new", (0, 1)),))
-    assert block.ids(np.arange(2), later, 1).astype(str).tolist()[0] == old
+    old = cell_id("mine", 1, {"a": 1}, KEYS)
+    assert cell_id("mine", 1, {"a": 1, "new": 0}, later) == old
+    assert cell_id("mine", 1, {"a": 1, "new": 1}, later) != old
+    block = Block(mine(1, later), (), {"a": 1}, (Axis("new", (0, 1)),))
+    assert block.ids(np.arange(2)).astype(str).tolist()[0] == old
+
+
+def test_a_key_that_was_renamed_keeps_its_first_name_in_the_sentence() -> None:
+    """Also where the new name would sort elsewhere: the sentence is that of the old name."""
+    before = {"a": Integer(help=""), "b": Integer(help=""), "m": Integer(help="")}
+    after = {"a": Integer(help=""), "z": Integer(help="", formerly="b"), "m": Integer(help="")}
+    old = cell_id("mine", 1, {"a": 1, "b": 2, "m": 3}, before)
+    assert cell_id("mine", 1, {"a": 1, "z": 2, "m": 3}, after) == old
+    assert cell_id("mine", 1, {"a": 1, "z": 4, "m": 3}, after) != old
+    blocks = [
+        Block(mine(1, after), (), {"z": 2, "m": 3}, (Axis("a", (1,)),)),
+        Block(mine(1, after), (), {"a": 1, "m": 3}, (Axis("z", range(2, 4)),)),
+        Block(mine(1, after), (), {"a": 1, "m": 3}, (Axis("z", (2, 5)),)),
+    ]
+    assert [block.ids(np.arange(1)).astype(str).tolist() for block in blocks] == [[old]] * 3
 
 
 # --- frozen examples ------------------------------------------------------------------------------------------------
@@ -167,7 +192,7 @@ SHAPES = st.lists(st.integers(1, 7), min_size=1, max_size=3)
     st.integers(1, 40),
 )
 def test_a_cut_covers_every_position_once_and_in_order(shape: list[int], data: Any, target: float, most: int) -> None:
-    block = Block("e", (), {}, tuple(Axis("abc"[i], range(n)) for i, n in enumerate(shape)))
+    block = Block(MINE, (), {}, tuple(Axis("abc"[i], range(n)) for i, n in enumerate(shape)))
     chosen = data.draw(st.sets(st.integers(0, block.size - 1)))
     positions = np.array(sorted(chosen), dtype=np.int64)
     prices = data.draw(
@@ -181,7 +206,7 @@ def test_a_cut_covers_every_position_once_and_in_order(shape: list[int], data: A
 
 
 def test_a_cut_is_near_its_target_and_between_outer_values() -> None:
-    block = Block("e", (), {}, (Axis("a", range(10)), Axis("b", range(7))))
+    block = Block(MINE, (), {}, (Axis("a", range(10)), Axis("b", range(7))))
     positions, prices = np.arange(70), np.full(70, 1.0)
     chunks = list(cut(block, positions, prices, 24.0))
     assert all(chunk[0] % 7 == 0 for chunk in chunks), "cells that share the outer axis stay together"
@@ -189,13 +214,13 @@ def test_a_cut_is_near_its_target_and_between_outer_values() -> None:
 
 
 def test_a_cell_that_costs_more_than_the_target_stands_alone() -> None:
-    block = Block("e", (), {}, (Axis("a", range(5)),))
+    block = Block(MINE, (), {}, (Axis("a", range(5)),))
     prices = np.array([1.0, 100.0, 1.0, 1.0, 100.0])
     assert [chunk.tolist() for chunk in cut(block, np.arange(5), prices, 3.0)] == [[0], [1], [2, 3], [4]]
 
 
 def test_cells_that_cost_nothing_are_bounded_by_their_number() -> None:
-    block = Block("e", (), {}, (Axis("a", range(2 * MOST_CELLS + 1)),))
+    block = Block(MINE, (), {}, (Axis("a", range(2 * MOST_CELLS + 1)),))
     positions = np.arange(block.size)
     lengths = [len(chunk) for chunk in cut(block, positions, np.zeros(block.size), float("inf"))]
     assert sum(lengths) == block.size
@@ -208,20 +233,17 @@ def test_cells_that_cost_nothing_are_bounded_by_their_number() -> None:
 def test_a_derived_key_has_a_value_for_each_combination_of_what_it_follows() -> None:
     axes = (Axis("a", (1, 2)), Axis("b", (10, 20, 30)), Axis("c", ("x", "y")))
     follows = Derived("d", ("c", "a"), tuple(f"{c}{a}" for c in "xy" for a in (1, 2)))
-    block = Block("e", (), {}, axes, (follows,))
+    block = Block(MINE, (), {}, axes, (follows,))
     columns = block.cells(np.arange(block.size))
     assert columns["d"].tolist() == [f"{c}{a}" for a, c in zip(columns["a"], columns["c"], strict=True)]
 
 
 def test_equal_cells_of_a_derived_key_are_one_cell() -> None:
     """seed=3,${p} with p=3,4: (3,3) comes up twice."""
-    hidden = Axis("#seed", range(2))
-    seed = Derived("seed", ("#seed", "p"), (3, 3, 3, 4))
-    block = Block("noop", (), {}, (hidden, Axis("p", (3, 4))), (seed,))
-    assert hidden.hidden
-    positions = distinct(block, NOOP)
-    cells = block.cells(positions)
-    assert "#seed" not in cells
+    hidden = Axis("seed", range(2), hidden=True)
+    seed = Derived("seed", ("seed", "p"), (3, 3, 3, 4))
+    block = Block(NOOP, (), {}, (hidden, Axis("p", (3, 4))), (seed,))
+    cells = block.cells(block.distinct())
     assert sorted(zip(cells["p"].tolist(), cells["seed"].tolist(), strict=True)) == [(3, 3), (4, 3), (4, 4)]
 
 
@@ -231,32 +253,34 @@ def test_equal_cells_of_a_derived_key_are_one_cell() -> None:
 @given(blocks())
 def test_a_block_survives_being_written(block: Block) -> None:
     text = json.dumps(block_to_json(block))
-    back = block_from_json(json.loads(text))
+    back = block_from_json(json.loads(text), MINE)
     positions = np.arange(block.size)
     assert (back.experiment, back.overrides, dict(back.constants)) == (
         block.experiment,
         block.overrides,
         dict(block.constants),
     )
-    assert back.ids(positions, KEYS, 1).tolist() == block.ids(positions, KEYS, 1).tolist()
+    assert back.ids(positions).tolist() == block.ids(positions).tolist()
     assert json.dumps(block_to_json(back)) == text
 
 
 def test_a_block_with_derived_keys_survives_being_written() -> None:
-    derived = Derived("b", ("#b", "a"), (1, (2, 3), None, "x"))
-    block = Block("e", ("x=1",), {"c": (1, 2)}, (Axis("#b", range(2)), Axis("a", (1, 5))), (derived,))
-    assert block_from_json(json.loads(json.dumps(block_to_json(block)))) == block
+    derived = Derived("b", ("b", "a"), (1, (2, 3), None, "x"))
+    axes = (Axis("b", range(2), hidden=True), Axis("a", (1, 5)))
+    block = Block(MINE, ("x=1",), {"c": (1, 2)}, axes, (derived,))
+    assert block_from_json(json.loads(json.dumps(block_to_json(block))), MINE) == block
 
 
 @pytest.mark.parametrize(
-    "content", [{}, [], None, {"experiment": "e"}, {"experiment": "e", "overrides": [], "axes": 3}]
+    "content",
+    [{}, [], None, {"experiment": "mine"}, {"experiment": "mine", "overrides": [], "axes": 3}, {"experiment": "other"}],
 )
 def test_what_is_no_block_is_refused(content: Any) -> None:
     with pytest.raises(Hw6Error):
-        block_from_json(content)
+        block_from_json(content, MINE)
 
 
 def test_a_plan_is_as_large_as_its_blocks() -> None:
-    one = Block("e", (), {"a": 1})
-    two = Block("e", (), {}, (Axis("a", range(3)), Axis("b", range(4))))
+    one = Block(MINE, (), {"a": 1})
+    two = Block(MINE, (), {}, (Axis("a", range(3)), Axis("b", range(4))))
     assert (one.size, two.size, Plan((one, two)).size) == (1, 12, 13)

@@ -45,8 +45,14 @@ def run(experiment: Experiment, cells: Mapping[str, np.ndarray]) -> dict[str, li
 
 
 def made(rows: Callable[[Cells], Columns], **changes: Any) -> Experiment:
-    keys = {"n": Integer(help="a number")}
-    plain = replace(THIRD_PARTY, name="made", keys=keys, metrics={"y": "a number"}, rows=rows, order=("n",))
+    plain = Experiment(
+        name="made",
+        version=1,
+        keys={"n": Integer(help="a number", default=0)},
+        metrics={"y": "a number"},
+        rows=rows,
+        order=("n",),
+    )
     return replace(plain, **changes)
 
 
@@ -153,34 +159,27 @@ def _many(cells: Cells) -> Columns:
         raise ValueError("nine")
     cell = np.repeat(np.arange(len(n)), n)
     inside = np.concatenate([np.arange(value) for value in n.tolist()] or [np.arange(0)])
-    return {"cell": cell, "layer": inside, "y": n[cell] + inside / 10}
+    return {"cell": cell, "depth": inside, "y": n[cell] + inside / 10}
 
 
 @given(st.lists(st.sampled_from([1, 2, 3, 9]), min_size=1, max_size=12))
 def test_cells_may_have_several_rows(n: list[int]) -> None:
-    table = run(made(_many, metrics={"layer": "", "y": ""}), {"n": np.array(n)})
+    table = run(made(_many, metrics={"depth": "how deep", "y": "a number"}), {"n": np.array(n)})
     wanted = []
     for position, value in enumerate(n):
         layers = [None] if value == 9 else range(value)
         wanted += [
             (f"{position:020x}", value, layer, None if layer is None else value + layer / 10) for layer in layers
         ]
-    names = ["cell_id", "n", "layer", "y"]
+    names = ["cell_id", "n", "depth", "y"]
     found = list(zip(*(table.get(name, [None] * len(table["n"])) for name in names), strict=True))
     assert found == wanted
 
 
 def test_rows_of_one_cell_share_its_time() -> None:
-    table = run(made(_many), {"n": np.array([3, 1])})
+    table = run(made(_many, metrics={"depth": "how deep", "y": "a number"}), {"n": np.array([3, 1])})
     assert len(set(table["seconds"])) == 1
     assert sum(table["seconds"]) < 1.0
-
-
-def test_an_experiment_may_measure_its_own_seconds() -> None:
-    def rows(cells: Cells) -> Columns:
-        return {"seconds": cells["n"] * 1.5, "y": cells["n"] * 1.0}
-
-    assert run(made(rows), {"n": np.array([2, 4])})["seconds"] == [3.0, 6.0]
 
 
 def test_what_a_metric_does_not_apply_to_is_masked_and_no_failure() -> None:
@@ -258,7 +257,7 @@ def test_overflowing_data_fail_alone() -> None:
         "data.n_validation": 4,
         "data.n_test": 3,
         "lambda.value": 0.01,
-        "population_risk": False,
+        "exact_risk": False,
     }
     texts = {"lambda.kind": "fixed", "data.kind": "gaussian", "features.activation": "relu", "device.kind": "cpu"}
 

@@ -15,61 +15,69 @@ from recipes import INFINITE, RAISES, THIRD_PARTY
 
 from hw6.aggregate import load
 from hw6.contract.experiment import Experiment
-from hw6.errors import BadInput, FailedCells, Hw6Error
+from hw6.engines import contract as engines
+from hw6.errors import BadInput, Hw6Error
 from hw6.experiments.noop import EXPERIMENT as NOOP
 from hw6.plan.plan import Axis, Block, Plan
-from hw6.plan.text import positions_of
-from hw6.running.job import run_chunk
-from hw6.running.sweep import ChunkResult, Launch, Outcome, Settings, conduct
+from hw6.plan.text import ranges_text
+from hw6.running.job import ChunkResult, run_chunk
+from hw6.running.outcome import Outcome
+from hw6.running.sweep import Options, sweep
 
 CONSTANTS = {"x": 0.5, "flag": False, "kind": "plain", "sizes": None, "inner.depth": 2}
 
 
 @dataclass
-class Launcher:
-    """Runs chunks here, and remembers what it was asked to do."""
+class Engine(engines.Engine):
+    """Runs pieces here, and remembers what it was asked to do."""
 
-    plan: Plan
-    own: bool = True
     replies: Callable[[int], Any] = lambda index: None
-    calls: list[dict[str, Any]] = field(default_factory=list)
+    abilities: engines.Abilities = field(default_factory=lambda: engines.Abilities(True, True, True))
+    asked: list[engines.Piece] = field(default_factory=list)
+    orders: list[engines.Orders] = field(default_factory=list)
 
-    def jobs(
-        self, overrides: Sequence[Sequence[str]], first: int, folder: Path, workers: int, told: Callable[[Any], bool]
-    ) -> list[Any]:
-        self.calls.append({"jobs": overrides, "first": first, "folder": folder, "workers": workers})
-        results = []
-        for index, texts in enumerate(overrides):
+    def slots(self, workers: int | None, seconds: float) -> int:
+        return workers or 1 if self.abilities.obeys_workers else super().slots(workers, seconds)
+
+    def run(
+        self,
+        pieces: Sequence[engines.Piece],
+        orders: engines.Orders,
+        ended: engines.Ended,
+    ) -> None:
+        self.orders.append(orders)
+        waiting = list(pieces)
+        for index, piece in enumerate(waiting):
+            self.asked.append(piece)
             reply = self.replies(index)
             if reply is None:
-                given = dict(text.lstrip("+").split("=", 1) for text in texts if text.startswith("+chunk."))
-                place = folder / str(first + index)
+                place = orders.folder / str(piece.number)
                 place.mkdir()
-                block = self.plan.blocks[int(given["chunk.block"])]
-                reply = run_chunk(block, positions_of(given["chunk.cells"].strip("'")), place)
-            results.append(reply)
-            if not told(reply):
-                break
-        return results
+                block = orders.plan.blocks[piece.chunk.block]
+                reply = run_chunk(block, piece.chunk.positions, place, piece.failure)
+            waiting += ended(piece, reply)
+
+    @property
+    def cells(self) -> list[str]:
+        """The positions of every piece, in order."""
+        return [ranges_text(piece.chunk.positions) for piece in self.asked]
 
 
-def noop_plan(p: range, seeds: range = range(1)) -> Plan:
-    return Plan((Block("noop", ("experiment=noop",), {}, (Axis("seed", seeds), Axis("p", p))),))
+def noop_plan(p: range, seeds: range = range(1), experiment: Experiment = NOOP) -> Plan:
+    return Plan((Block(experiment, ("experiment=noop",), {}, (Axis("seed", seeds), Axis("p", p))),))
 
 
-def third_plan(n: Sequence[int]) -> Plan:
-    return Plan((Block("third_party", ("experiment=third_party",), CONSTANTS, (Axis("n", tuple(n)),)),))
+def third_plan(n: Sequence[int], experiment: Experiment = THIRD_PARTY) -> Plan:
+    return Plan((Block(experiment, ("experiment=third_party",), CONSTANTS, (Axis("n", tuple(n)),)),))
 
 
-def try_run(plan: Plan, folder: Path, launcher: Launcher | None = None, **more: Any) -> Outcome | None:
-    launcher = launcher or Launcher(plan)
-    known = {"noop": NOOP, "third_party": THIRD_PARTY} | more.pop("experiments", {})
-    settings = Settings(folder, **{"claimed": True, "changed": "keep", **more})
-    return conduct(plan, known.__getitem__, settings, Launch(launcher.jobs, launcher.own))
+def try_run(plan: Plan, folder: Path, engine: Engine | None = None, **more: Any) -> Outcome | None:
+    options = Options(folder, **{"claimed": True, "changed": "keep", **more})
+    return sweep(plan, options, engine or Engine())
 
 
-def run(plan: Plan, folder: Path, launcher: Launcher | None = None, **more: Any) -> Outcome:
-    outcome = try_run(plan, folder, launcher, **more)
+def run(plan: Plan, folder: Path, engine: Engine | None = None, **more: Any) -> Outcome:
+    outcome = try_run(plan, folder, engine, **more)
     assert outcome is not None
     return outcome
 
@@ -79,21 +87,19 @@ pytestmark = pytest.mark.usefixtures("third_party")
 
 def test_a_small_sweep_is_one_job(tmp_path: Path) -> None:
     plan = noop_plan(range(5, 200))
-    launcher = Launcher(plan)
-    outcome = run(plan, tmp_path / "s", launcher)
+    engine = Engine()
+    outcome = run(plan, tmp_path / "s", engine)
     assert (outcome.cells, outcome.ran, outcome.failed, outcome.lines) == (195, 195, 0, ())
-    (call,) = launcher.calls
-    assert len(call["jobs"]) == 1
-    assert "+chunk.cells='0:195'" in call["jobs"][0]
+    assert engine.cells == ["0:195"]
     assert sorted(load(tmp_path / "s")["p"]) == list(range(5, 200))
 
 
 def test_a_finished_sweep_launches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = noop_plan(range(3))
     run(plan, tmp_path / "s")
-    launcher = Launcher(plan)
-    outcome = run(plan, tmp_path / "s", launcher)
-    assert launcher.calls == []
+    engine = Engine()
+    outcome = run(plan, tmp_path / "s", engine)
+    assert engine.asked == []
     assert (outcome.cells, outcome.ran) == (3, 0)
     assert "3 were done before" in capsys.readouterr().out
 
@@ -101,11 +107,11 @@ def test_a_finished_sweep_launches_nothing(tmp_path: Path, capsys: pytest.Captur
 def test_a_widened_axis_runs_the_new_cells_alone(tmp_path: Path) -> None:
     run(noop_plan(range(4, 8)), tmp_path / "s")
     wider = noop_plan(range(2, 10), range(2))
-    launcher = Launcher(wider)
-    outcome = run(wider, tmp_path / "s", launcher)
+    engine = Engine()
+    outcome = run(wider, tmp_path / "s", engine)
     assert (outcome.cells, outcome.ran) == (16, 12)
-    assert launcher.calls[0]["first"] == 1, "a number is never used twice"
-    assert "+chunk.cells='0:2,6:16'" in launcher.calls[0]["jobs"][0]
+    assert engine.asked[0].number == 1, "a number is never used twice"
+    assert engine.cells == ["0:2,6:16"]
     frame = load(tmp_path / "s")
     assert len(frame) == frame["cell_id"].nunique() == 16
 
@@ -118,8 +124,8 @@ def test_a_narrower_sweep_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 def test_cells_of_two_blocks_run_once(tmp_path: Path) -> None:
-    one = Block("noop", ("a=1",), {"seed": 0}, (Axis("p", range(4)),))
-    two = Block("noop", ("a=2",), {"seed": 0}, (Axis("p", range(2, 6)),))
+    one = Block(NOOP, ("a=1",), {"seed": 0}, (Axis("p", range(4)),))
+    two = Block(NOOP, ("a=2",), {"seed": 0}, (Axis("p", range(2, 6)),))
     outcome = run(Plan((one, two)), tmp_path / "s")
     assert (outcome.cells, outcome.ran) == (6, 6)
     assert sorted(load(tmp_path / "s")["p"]) == list(range(6))
@@ -127,9 +133,9 @@ def test_cells_of_two_blocks_run_once(tmp_path: Path) -> None:
 
 def test_failures_are_rows_and_are_told_by_cause(tmp_path: Path) -> None:
     n = [1, RAISES, 2, INFINITE]
-    with pytest.raises(FailedCells) as caught:
-        run(third_plan(n), tmp_path / "s")
-    lines = sorted(caught.value.args[0].splitlines())
+    outcome = run(third_plan(n), tmp_path / "s")
+    assert (outcome.cells, outcome.ran, outcome.failed) == (4, 4, 2)
+    lines = sorted(outcome.lines)
     assert len(lines) == 2
     assert lines[0].startswith("1 failed: NonFiniteResult: total is inf (for example: python -m hw6.run ")
     assert lines[1].startswith("1 failed: OddNumberOut: n is 13 (for example: python -m hw6.run ")
@@ -141,21 +147,11 @@ def test_failures_are_rows_and_are_told_by_cause(tmp_path: Path) -> None:
 
 
 def test_failed_cells_alone_are_tried_again(tmp_path: Path) -> None:
-    with pytest.raises(FailedCells):
-        run(third_plan([1, RAISES, 2]), tmp_path / "s")
+    assert run(third_plan([1, RAISES, 2]), tmp_path / "s").failed == 1
     mended = changed(
         THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0, "letters": cells["n"], "odd": cells["n"] > 0}
     )
-    plan = third_plan([1, RAISES, 2])
-
-    def answer(index: int) -> Any:
-        from hw6.contract import registry
-
-        registry._registered["third_party"] = mended
-        return None
-
-    launcher = Launcher(plan, replies=answer)
-    outcome = run(plan, tmp_path / "s", launcher, experiments={"third_party": mended})
+    outcome = run(third_plan([1, RAISES, 2], mended), tmp_path / "s")
     assert (outcome.cells, outcome.ran, outcome.failed) == (3, 1, 0)
     frame = load(tmp_path / "s")
     assert len(frame) == 3
@@ -163,22 +159,18 @@ def test_failed_cells_alone_are_tried_again(tmp_path: Path) -> None:
 
 
 def test_many_failures_of_one_cause_are_one_line(tmp_path: Path) -> None:
-    plan = Plan((Block("third_party", (), {**CONSTANTS, "n": RAISES}, (Axis("inner.depth", range(40)),)),))
+    plan = Plan((Block(THIRD_PARTY, (), {**CONSTANTS, "n": RAISES}, (Axis("inner.depth", range(40)),)),))
     plan = Plan(
         (changed(plan.blocks[0], constants={k: v for k, v in plan.blocks[0].constants.items() if k != "inner.depth"}),)
     )
-    with pytest.raises(FailedCells) as caught:
-        run(plan, tmp_path / "s")
-    (line,) = caught.value.args[0].splitlines()
+    (line,) = run(plan, tmp_path / "s").lines
     assert line.startswith("40 failed: OddNumberOut")
 
 
 def test_a_chunk_that_breaks_is_told_and_the_others_are_stored(tmp_path: Path) -> None:
-    plan = Plan(tuple(Block("noop", (), {"seed": seed}, (Axis("p", range(3)),)) for seed in range(3)))
-    launcher = Launcher(plan, replies=lambda index: MemoryError("no room\nreally") if index == 1 else None)
-    with pytest.raises(FailedCells) as caught:
-        run(plan, tmp_path / "s", launcher)
-    assert caught.value.args[0].splitlines() == [
+    plan = Plan(tuple(Block(NOOP, (), {"seed": seed}, (Axis("p", range(3)),)) for seed in range(3)))
+    engine = Engine(replies=lambda index: MemoryError("no room\nreally") if index == 1 else None)
+    assert list(run(plan, tmp_path / "s", engine).lines) == [
         "a chunk failed: MemoryError: no room",
         "stopped: 3 cells not run",
     ]
@@ -221,28 +213,25 @@ def test_the_directory_must_be_a_sweeps_or_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("price", [0.0, 1e-3, 5.0])
 def test_every_worker_that_was_asked_for_gets_something(tmp_path: Path, price: float) -> None:
     priced: Experiment = changed(NOOP, price=lambda cells: np.full(len(cells["p"]), price))
-    plan = noop_plan(range(12))
-    launcher = Launcher(plan)
-    run(plan, tmp_path / "s", launcher, workers=3, experiments={"noop": priced})
-    assert launcher.calls[0]["workers"] == 3
-    assert len(launcher.calls[0]["jobs"]) >= 3
+    engine = Engine()
+    run(noop_plan(range(12), experiment=priced), tmp_path / "s", engine, workers=3)
+    assert engine.orders[0].slots == 3
+    assert len(engine.asked) >= 3
 
 
 def test_other_launchers_decide_on_processes_themselves(tmp_path: Path) -> None:
     priced: Experiment = changed(NOOP, price=lambda cells: np.full(len(cells["p"]), 1.0))
-    plan = noop_plan(range(12))
-    launcher = Launcher(plan, own=False)
-    run(plan, tmp_path / "s", launcher, experiments={"noop": priced})
-    assert len(launcher.calls[0]["jobs"]) > 1
+    engine = Engine(abilities=engines.Abilities(False, False, False))
+    run(noop_plan(range(12), experiment=priced), tmp_path / "s", engine, workers=1)
+    assert engine.orders[0].slots == engines.cores()
+    assert len(engine.asked) > 1
 
 
 def test_an_expensive_sweep_is_cut_into_chunks_of_seconds(tmp_path: Path) -> None:
     priced: Experiment = changed(NOOP, price=lambda cells: np.full(len(cells["p"]), 2.0))
-    plan = noop_plan(range(24))
-    launcher = Launcher(plan)
-    run(plan, tmp_path / "s", launcher, workers=1, experiments={"noop": priced})
-    jobs = launcher.calls[0]["jobs"]
-    assert len(jobs) >= 6, "no chunk is longer than 8 s"
+    engine = Engine()
+    run(noop_plan(range(24), experiment=priced), tmp_path / "s", engine, workers=1)
+    assert len(engine.asked) >= 6, "no chunk is longer than 8 s"
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
@@ -252,7 +241,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(Hw6Error, match=r"to go on: python -m hw6\.run") as caught:
-        run(plan, tmp_path / "s", Launcher(plan, replies=interrupt))
+        run(plan, tmp_path / "s", Engine(replies=interrupt))
     assert caught.value.exit_status == 130
     assert run(plan, tmp_path / "s").ran == 4
 
@@ -260,45 +249,38 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("retry", "ran"), [("failed", 1), ("none", 0), ("all", 3)])
 def test_what_is_tried_again_is_the_users_to_say(tmp_path: Path, retry: str, ran: int) -> None:
     plan = third_plan([1, RAISES, 2])
-    with pytest.raises(FailedCells):
-        run(plan, tmp_path / "s")
-    launcher = Launcher(plan)
-    if ran:
-        with pytest.raises(FailedCells):
-            run(plan, tmp_path / "s", launcher, retry=retry)
-    else:
-        assert run(plan, tmp_path / "s", launcher, retry=retry).ran == 0
-    cells = [text for call in launcher.calls for job in call["jobs"] for text in job if "chunk.cells" in text]
-    assert cells == {"failed": ["+chunk.cells='1:2'"], "none": [], "all": ["+chunk.cells='0:3'"]}[retry]
+    run(plan, tmp_path / "s")
+    engine = Engine()
+    outcome = run(plan, tmp_path / "s", engine, retry=retry)
+    assert (outcome.ran, outcome.failed) == (ran, int(ran > 0))
+    assert engine.cells == {"failed": ["1:2"], "none": [], "all": ["0:3"]}[retry]
     frame = load(tmp_path / "s")
     assert len(frame) == frame["cell_id"].nunique() == 3
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = noop_plan(range(7))
-    launcher = Launcher(plan)
-    assert try_run(plan, tmp_path / "s", launcher, dry_run=True) is None
-    assert launcher.calls == []
+    engine = Engine()
+    assert try_run(plan, tmp_path / "s", engine, dry_run=True) is None
+    assert engine.asked == []
     assert list(tmp_path.iterdir()) == []
     assert "7 to run" in capsys.readouterr().out
 
 
 def test_fail_fast_stops_at_the_first_failure_and_keeps_what_ran(tmp_path: Path) -> None:
-    blocks = tuple(Block("third_party", (), {**CONSTANTS, "n": n}, ()) for n in (1, RAISES, 2, 3))
+    blocks = tuple(Block(THIRD_PARTY, (), {**CONSTANTS, "n": n}, ()) for n in (1, RAISES, 2, 3))
     plan = Plan(blocks)
-    with pytest.raises(FailedCells, match="2 cells not run"):
-        run(plan, tmp_path / "s", fail_fast=True)
+    assert run(plan, tmp_path / "s", fail_fast=True).lines[-1] == "stopped: 2 cells not run"
     assert sorted(load(tmp_path / "s")["n"]) == [1, RAISES]
-    with pytest.raises(FailedCells):
-        run(plan, tmp_path / "s")
+    assert run(plan, tmp_path / "s").ran == 3
     assert sorted(load(tmp_path / "s")["n"]) == [1, 2, 3, RAISES]
 
 
 def test_rows_of_other_code_are_not_mixed_in_silence(tmp_path: Path) -> None:
     run(third_plan([1, 2]), tmp_path / "s")
-    other = {"third_party": changed(THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0})}
+    other = changed(THIRD_PARTY, rows=lambda cells: {"total": cells["n"] * 1.0})
     with pytest.raises(BadInput, match=r"changed=keep.*changed=rerun"):
-        run(third_plan([1, 2, 3]), tmp_path / "s", changed="stop", experiments=other)
+        run(third_plan([1, 2, 3], other), tmp_path / "s", changed="stop")
     assert run(third_plan([1, 2]), tmp_path / "s", changed="stop").ran == 0
 
 
@@ -313,3 +295,29 @@ def test_a_chunk_result_travels(tmp_path: Path) -> None:
 
     result = ChunkResult(3, {("ValueError", "x"): (1, "p=3")})
     assert pickle.loads(pickle.dumps(result)) == result
+
+
+def test_a_piece_that_kills_its_process_is_tried_once_more_then_halved_then_told(tmp_path: Path) -> None:
+    """Whatever the engine: the sweep decides what becomes of a death."""
+    deadly = 5
+
+    def dies(index: int) -> Any:
+        piece = engine.asked[index]
+        killed = deadly in piece.chunk.positions and piece.failure is None
+        return engines.WorkerDied("a worker process was killed by SIGKILL") if killed else None
+
+    engine = Engine(replies=dies)
+    outcome = run(noop_plan(range(8)), tmp_path / "s", engine)
+    assert engine.cells == ["0:8", "0:8", "0:4", "4:8", "4:6", "6:8", "4:5", "5:6", "5:6"]
+    assert len({piece.number for piece in engine.asked}) == len(engine.asked), "a number is never used twice"
+    assert (outcome.cells, outcome.ran, outcome.failed) == (8, 8, 1)
+    assert outcome.lines[0].startswith("1 failed: WorkerDied: a worker process was killed by SIGKILL")
+    frame = load(tmp_path / "s")
+    assert frame["p"][frame["status"] == "failed"].tolist() == [deadly]
+
+
+def test_a_death_while_a_failed_row_is_written_ends_the_trying(tmp_path: Path) -> None:
+    engine = Engine(replies=lambda index: engines.WorkerDied("again"))
+    outcome = run(noop_plan(range(1)), tmp_path / "s", engine)
+    assert len(engine.asked) == 3
+    assert outcome.lines == ("a chunk failed: WorkerDied: again", "stopped: 1 cell not run")
