@@ -107,9 +107,11 @@ def _defaults(experiment: Experiment) -> Iterator[str]:
             if name not in experiment.keys:
                 yield f"defaults have {name}, which is no key" + _hint(name, experiment.keys)
         for name, key in experiment.keys.items():
-            if name not in given and key.default is UNSET and not groups:
+            if name not in given and getattr(key, "default", UNSET) is UNSET and not groups:
                 yield f"defaults lack {name}"
     for name, key in experiment.keys.items():
+        if not isinstance(key, Key):
+            continue  # told already
         value = given.get(name, key.default)
         if value is UNSET or value == "???" or (isinstance(value, str) and "${" in value):
             continue

@@ -196,10 +196,10 @@ def _device(cells: Cells) -> list[BadInput]:
 
 def price(cells: Cells) -> np.ndarray:
     """Estimated seconds of one core for each cell (``hw6.mathematics.cost``)."""
-    return seconds(_fits(cells))
+    return seconds(_to_price(cells))
 
 
-def _fits(cells: Cells) -> Fits:
+def _to_price(cells: Cells) -> Fits:
     """The cells in numbers; keys that a cell has not got are 0 where they would be counted."""
     count = len(cells["p"])
     grid, fixed = _needing(cells, "lambda.num"), _needing(cells, "lambda.value")

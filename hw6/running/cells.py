@@ -62,15 +62,15 @@ def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: B
 
 
 def _read_only(values: np.ndarray) -> np.ndarray:
-    """A view into which an experiment cannot write: its cells are the keys of the rows."""
+    """A view into which an experiment cannot write: the cells are the keys of the rows, and other batches' too."""
     view = values.view()
     view.flags.writeable = False
     return view
 
 
 def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> list[Part]:
-    started = time.perf_counter()
-    batch = {key: values[positions] if len(positions) < len(values) else values for key, values in cells.items()}
+    started, count = time.perf_counter(), len(next(iter(cells.values())))
+    batch = {key: _read_only(values[positions]) for key, values in cells.items()} if len(positions) < count else cells
     try:
         cell, columns = checked(experiment, experiment.rows(batch), len(positions))
     except KeyboardInterrupt:

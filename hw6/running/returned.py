@@ -119,11 +119,12 @@ def _from_list(name: str, values: Sequence[Any]) -> np.ndarray:
 
 
 def _texts(name: str, array: np.ndarray) -> np.ndarray:
-    """Texts that can be written; None and what is masked is missing."""
+    """Texts that can be written; None, nan and what is masked is missing."""
     if array.dtype.kind not in "UO":
         raise BadRows(f"{name} holds {_content(array)}, and is announced as texts")
     found = np.array(np.ma.getdata(array), dtype=object)
-    found[np.ma.getmaskarray(array)] = None
+    missing = [value is None or (isinstance(value, float) and value != value) for value in found.tolist()]
+    found[np.ma.getmaskarray(array) | missing] = None  # pandas has nan for a missing text
     for text in set(found.tolist()) if _hashable(found) else found:
         if text is not None and not isinstance(text, str):
             raise BadRows(f"{name} holds {_kind(text)}, and is announced as texts")
