@@ -1,7 +1,7 @@
 """hw6: Hydra-configured sweeps of tiny exact experiments on generalisation.
 
 ``load`` reads the rows of sweeps as one frame, ``figure`` draws a frame, ``run_sweep`` runs a sweep from Python,
-``provenance`` tells where rows come from; the other names are for authors of experiments. All are imported on first use.
+``provenance`` tells where rows come from; the other names are for authors of experiments. All are imported when used.
 """
 
 from __future__ import annotations

@@ -14,8 +14,12 @@ A message is for the person at the keyboard: the key, the value, what is allowed
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # the environment's switch for tracebacks, Hydra's and ours
 
 
 class Hw6Error(Exception):
@@ -89,6 +93,33 @@ class Interrupted(Hw6Error):
     """A sweep was stopped by the user; what was finished is stored."""
 
     exit_status = 130
+
+
+def exit_status(action: Callable[[], int]) -> int:
+    """What a command ends with: its own status, or that of the error it ended in, which is told in lines.
+
+    2: refused, 1: something failed, 130: Ctrl-C, 141: nobody reads the output any more. HYDRA_FULL_ERROR=1 in the
+    environment lets errors through.
+    """
+    try:
+        return action()
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Hw6Error as error:
+        if os.environ.get(FULL_ERROR) == "1":
+            raise
+        tell(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("hw6: interrupted", file=sys.stderr)
+        return Interrupted.exit_status
+
+
+def tell(error: Hw6Error) -> None:
+    """Print an error for the person at the keyboard, a line a mistake."""
+    for line in error.lines:
+        print(f"hw6: {line}", file=sys.stderr)
 
 
 def show(value: object) -> str:

@@ -6,7 +6,6 @@ seaborn takes a second or two to import, so everything heavy is imported where i
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw6.errors import BadInput, Hw6Error, nearest
+from hw6.words import common_folder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from hw6.figures.draw import PaperFigure
 
 FORMATS = ("png", "pdf", "svg")
 EPILOG = """\
@@ -40,7 +41,7 @@ def figure(
     statistic: str = "median",
     band: str | None = None,
     x: str | None = None,
-) -> Figure:
+) -> PaperFigure:
     """The figure of a frame of one experiment; a notebook shows it, ``.savefig(...)`` writes it.
 
     Args:
@@ -140,7 +141,7 @@ def _target(options: argparse.Namespace) -> tuple[Path, list[str]]:
     for kind in formats:
         if kind not in FORMATS:
             raise BadInput("formats", kind, "must be one of " + ", ".join(FORMATS), nearest(kind, FORMATS))
-    target = Path(options.output) if options.output else _folder(options.paths)
+    target = Path(options.output) if options.output else common_folder(options.paths)
     if not options.output or target.is_dir() or target.suffix[1:] not in FORMATS:
         return target, formats
     if options.formats is not None:
@@ -173,7 +174,7 @@ def _where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     Raises:
         BadInput: not of the form KEY=VALUE, no such column, or no row has the value.
     """
-    from hw6.figures.axes import column
+    from hw6.figures.codes import column
     from hw6.figures.names import number
 
     for condition in conditions:
@@ -181,7 +182,7 @@ def _where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
         if not equals or key not in frame:
             allowed = "must be KEY=VALUE with a column of the table"
             raise BadInput("where", condition, allowed, nearest(key, map(str, frame.columns)))
-        one = column(frame, key)
+        one = column(frame[key], key)
         try:
             matching = [
                 code for code, value in enumerate(one.values) if value == (float(text) if one.numeric else text)
@@ -194,12 +195,6 @@ def _where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
             raise BadInput("where", condition, f"no row has this value; there are {', '.join(some)}{more}")
         frame = frame[one.codes == matching[0]]
     return frame
-
-
-def _folder(paths: Sequence[str]) -> Path:
-    """The folder of a single path, or the first one that all paths have in common."""
-    folders = [Path(path) if Path(path).is_dir() else Path(path).parent for path in paths]
-    return folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.absolute() for folder in folders]))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from hw6.command import folders
 from hw6.command.line import CommandLine, expand, split
 from hw6.command.resume import resumed
 from hw6.command.shorthands import shorthands_meant
-from hw6.errors import BadInput, FailedCells, Hw6Error, Interrupted, nearest
+from hw6.errors import FULL_ERROR, BadInput, FailedCells, Hw6Error, exit_status, nearest
 from hw6.words import counted, quoted
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 SIGNALS_APART = int(signal.SIGTERM) - int(signal.SIGINT)  # a shell adds the signal's number to 128
 GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
-FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = ("-m", "--multirun")
 SHOWS = (
     "--cfg",
@@ -59,26 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(GARBAGE, *thresholds[1:])  # composing makes many objects and little garbage
     try:
         with _terminable() as stopped:
-            return _status(arguments) + (SIGNALS_APART if stopped else 0)
+            return exit_status(lambda: _run(arguments)) + (SIGNALS_APART if stopped else 0)
     finally:
         gc.set_threshold(*thresholds)
 
 
-def _status(arguments: Sequence[str]) -> int:
-    try:
-        run(arguments)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Hw6Error as error:
-        if os.environ.get(FULL_ERROR) == "1":
-            raise
-        for line in error.lines:
-            print(f"hw6: {line}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print("hw6: interrupted", file=sys.stderr)
-        return Interrupted.exit_status
+def _run(arguments: Sequence[str]) -> int:
+    run(arguments)
     return 0
 
 
@@ -128,6 +115,7 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
     Raises:
         Hw6Error: refused, or some cells failed.
     """
+    began = time.perf_counter()
     typed = split(arguments)
     outputs = Path("outputs")
     meant = resumed(typed, outputs)
@@ -151,10 +139,10 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
         line = CommandLine((*flags, "-m"), tuple(own))
     if name in folders.sweep_names() and not line.has(*MULTIRUN, "--run", "-r"):
         line = CommandLine((*line.flags, "-m"), line.overrides)
-    return _run_or_sweep(line, name, typed, silent)
+    return _run_or_sweep(line, name, typed, silent, began)
 
 
-def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool) -> Outcome | None:
+def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool, began: float) -> Outcome | None:
     from hw6.command.session import Session
     from hw6.running.job import Job
     from hw6.running.outcome import Outcome
@@ -167,7 +155,7 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
         try:
             if session.foreign or not session.many:
                 refuse_large_cells(session.check())
-            found = session.run(Job(Command(typed.arguments, line.arguments), silent))
+            found = session.run(Job(Command(typed.arguments, line.arguments), silent, began))
         except Hw6Error:
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hw6.errors import Hw6Error, NoResults
+from hw6.errors import Hw6Error, NoResults, exit_status, tell
 from hw6.store import directory, shards
 from hw6.store.lock import Owner, owner
 from hw6.store.record import runs
@@ -97,14 +97,15 @@ def sweeps_below(path: Path) -> Iterator[Path]:
             yield from sweeps_below(Path(entry.path))
 
 
-def _look(sweeps: Sequence[Path]) -> tuple[list[Status], list[str]]:
-    """The status of each sweep, and what is said of those whose record cannot be read."""
-    found, broken = [], []
+def _look(sweeps: Sequence[Path]) -> tuple[list[Status], list[Hw6Error]]:
+    """The status of each sweep, and what is wrong with those whose record cannot be read."""
+    found: list[Status] = []
+    broken: list[Hw6Error] = []
     for sweep in sweeps:
         try:
             found.append(status(sweep))
         except Hw6Error as error:
-            broken += error.lines
+            broken.append(error)
     return found, broken
 
 
@@ -118,27 +119,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", nargs="*", metavar="PATH", default=["outputs"], help="sweeps or folders (outputs)")
     parser.add_argument("--watch", action="store_true", help="keep it on the screen until nothing runs any more")
     options = parser.parse_args(arguments)
-    try:
-        while True:
-            sweeps = [sweep for path in options.paths for sweep in sweeps_below(Path(path))]
-            if not sweeps:
-                raise NoResults(f"{', '.join(options.paths)}: no sweep of hw6 here")
-            found, broken = _look(sweeps)
-            if options.watch and sys.stdout.isatty():
-                print("\033[2J\033[H", end="")  # clears the screen
-            for one in found:
-                print("\n".join(one.lines), flush=True)
-            for line in broken:
-                print(f"hw6: {line}", file=sys.stderr)
-            if not options.watch or not any(one.owner for one in found):
-                return 1 if broken or any(one.damaged for one in found) else 0
-            time.sleep(WATCH_EVERY)
-    except Hw6Error as error:
-        for line in error.lines:
-            print(f"hw6: {line}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 130
+    return exit_status(lambda: _tell_of([Path(path) for path in options.paths], watch=options.watch))
+
+
+def _tell_of(paths: Sequence[Path], *, watch: bool) -> int:
+    """Print the status of all sweeps below some paths, with ``watch`` until nothing runs any more."""
+    while True:
+        sweeps = [sweep for path in paths for sweep in sweeps_below(path)]
+        if not sweeps:
+            raise NoResults(f"{', '.join(map(str, paths))}: no sweep of hw6 here")
+        found, broken = _look(sweeps)
+        if watch and sys.stdout.isatty():
+            print("\033[2J\033[H", end="")  # clears the screen
+        for one in found:
+            print("\n".join(one.lines), flush=True)
+        for error in broken:
+            tell(error)
+        if not watch or not any(one.owner for one in found):
+            return 1 if broken or any(one.damaged for one in found) else 0
+        time.sleep(WATCH_EVERY)
 
 
 if __name__ == "__main__":

@@ -64,10 +64,15 @@ THIRD_PARTY = Experiment(
 
 def install_third_party(folder: Path) -> None:
     """Make a folder that, once on the search path, announces the experiment as an installed package does."""
-    metadata = folder / "someone_elses-1.0.dist-info"
+    install_package(folder, "third_party", "recipes:THIRD_PARTY")
+
+
+def install_package(folder: Path, name: str, value: str) -> None:
+    """A distribution of one experiment, as its entry point announces it, in a folder for the search path."""
+    metadata = folder / f"{name}-1.0.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: someone-elses\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[hw6.experiments]\nthird_party = recipes:THIRD_PARTY\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[hw6.experiments]\n{name} = {value}\n")
 
 
 def documented_id(experiment: str, version: int, values: Mapping[str, Any]) -> str:

@@ -206,7 +206,8 @@ def memory(cells: Cells) -> np.ndarray:
 def _bytes(cell: dict[str, Any]) -> float:
     depth, width, drawn = _size(cell)
     batch = min(networks_in_batch(drawn), cell["networks"])
-    return float(4.0 * batch * drawn + 8.0 * drawn + 40.0 * batch * width * depth + 2000.0 * depth + 100.0 * width)
+    square = 24.0 * batch * width * width if INITS[cell["init"]].law == "orthogonal" else 0.0  # a layer's QR
+    return float(4.0 * batch * drawn + square + 40.0 * batch * width * depth + 2000.0 * depth + 100.0 * width)
 
 
 def rows_of(cells: Cells) -> np.ndarray:

@@ -57,10 +57,12 @@ class Job:
     Attributes:
         command: what was typed, for the record.
         quiet: print nothing.
+        began: when the command began, on the clock of ``time.perf_counter``.
     """
 
     command: record.Command = record.NOTHING
     quiet: bool = False
+    began: float = field(default_factory=time.perf_counter)
 
     def __call__(self, config: DictConfig) -> ChunkResult | Outcome | float | None:
         """Run what the config asks for and store its rows in the job's output directory.

@@ -25,9 +25,10 @@ from hw6.plan.plan import Chunk, Plan
 from hw6.words import counted, duration
 
 SAMPLE_SECONDS = 0.4  # what a dry run spends on cells of each experiment
+LONG_SECONDS = 20.0  # of one cell: more than a guess is worth
 ID_BYTES, COLUMN_BYTES, FILE_BYTES = 20, 8.5, 12_000  # a row's id, each number in it, a chunk's files beside its rows
 CHUNK_SECONDS, WORKER_SECONDS = 0.05, 0.6  # a Hydra job beside its cells; a process until it takes its first
-PROCESS_BYTES = 85e6  # a process with everything loaded that a sweep of NumPy's alone needs
+PROCESS_BYTES = 90e6  # a process with everything loaded that a sweep of NumPy's alone needs
 CELL_BYTES, ENTRY_BYTES = 300.0, 20.0  # of a chunk in memory: a cell (its id, its sentence), an entry of a row
 
 
@@ -41,6 +42,7 @@ class Estimate:
         workers: processes.
         memory: bytes, all processes together.
         disk: bytes of the sweep's files.
+        starting: seconds until the first cell runs, of the command and of each process.
     """
 
     cells: int
@@ -51,11 +53,12 @@ class Estimate:
     workers: int
     memory: float
     disk: float
+    starting: float = 0.0
 
     @property
     def lines(self) -> list[str]:
         """The estimate for a person."""
-        starting = WORKER_SECONDS if self.workers > 1 else 0.0
+        starting = self.starting + (WORKER_SECONDS if self.workers > 1 else 0.0)
         wall = starting + (self.seconds + self.chunks * CHUNK_SECONDS) / self.workers
         return [
             f"cells    {self.cells:,} ({self.done:,} done, {self.cells - self.done:,} to run)",
@@ -73,8 +76,9 @@ def estimate(plan: Plan, missing: Missing, chunks: Sequence[Chunk], workers: int
         plan: the cells.
         missing: those to run.
         chunks: how they run.
-        workers: processes.
+        workers: processes that may run at once; one chunk needs one, however many there may be.
     """
+    workers = min(workers, max(len(chunks), 1))
     rows, disk, largest = 0, 0.0, 0.0
     longest = [max((len(chunk) for chunk in chunks if chunk.block == i), default=0) for i in range(len(plan.blocks))]
     for block, positions, most in zip(plan.blocks, missing.positions, longest, strict=True):
@@ -154,27 +158,57 @@ def available_memory() -> float:
                 return float(line.split()[1]) * 1024
     except OSError:
         pass  # no Linux: the whole memory is the best that is known
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")  # nothing is known, and nothing refused
 
 
-def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> float:
-    """Seconds of one core for cells whose modelled prices are ``prices``, corrected by a sample that is run.
+@dataclass(frozen=True)
+class Calibration:
+    """What a dry run found out about the cells of one block.
 
-    The sample is a stretch of neighbouring cells from the middle, which share work as in the sweep itself.
+    Attributes:
+        seconds: of one core for all of them.
+        loading: seconds that a process spends once, before its first cell: packages are loaded, what cells share made.
+    """
+
+    seconds: float
+    loading: float
+
+
+def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> Calibration:
+    """The cost of cells whose modelled prices are ``prices``, corrected by a sample that is run.
+
+    The sample is a stretch of neighbouring cells from the middle, which share work as in the sweep itself. The first
+    cell is run before it, and is no part of it: what it costs more than the others is paid once. Cells that the model
+    prices beyond ``LONG_SECONDS`` are not run for a guess: the model is taken at its word.
     """
     count = len(prices)
     total = float(prices.sum())
-    _time(experiment, {key: values[:1] for key, values in cells.items()})  # what is loaded once is no cell's cost
-    size = count if total <= SAMPLE_SECONDS and total > 0 else min(count, 16)
+    if prices.min() > LONG_SECONDS:
+        return Calibration(total, 0.0)
+    first = _time(experiment, {key: values[:1] for key, values in cells.items()})
+    if count == 1:
+        return Calibration(first, 0.0)
+    size = _affordable(prices, min(count - 1, 16))
     while True:
-        start = (count - size) // 2
+        start = 1 + (count - 1 - size) // 2
         sample = {key: values[start : start + size] for key, values in cells.items()}
         measured = _time(experiment, sample)
-        modelled = float(experiment.price(sample).sum())
-        if measured >= SAMPLE_SECONDS / 4 or size == count:
+        if measured >= SAMPLE_SECONDS / 4 or size == count - 1:
             break
-        size = min(count, size * 4)
-    return total * measured / modelled if modelled > 0 else measured * count / size
+        size = min(count - 1, size * 4)
+    modelled = float(experiment.price(sample).sum())
+    scale = measured / modelled if modelled > 0 else 0.0
+    seconds = total * scale if modelled > 0 else measured * count / size
+    return Calibration(seconds, max(first - (float(prices[0]) * scale or measured / size), 0.0))
+
+
+def _affordable(prices: np.ndarray, most: int) -> int:
+    """How many cells from the middle, at least one and at most ``most``, are worth running for a guess."""
+    middle = prices[len(prices) // 2 :][:most]
+    return max(1, min(most, int(np.searchsorted(np.cumsum(middle), 2 * SAMPLE_SECONDS))) if middle.sum() else most)
 
 
 def _time(experiment: Experiment, cells: Cells) -> float:

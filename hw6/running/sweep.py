@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hw6.plan.plan import Chunk, Plan
 from hw6.plan.text import block_to_json
 from hw6.running.job import ChunkResult
 from hw6.running.outcome import Outcome
-from hw6.running.price import Estimate, calibrated, estimate, refuse_without_room
+from hw6.running.price import Estimate, calibrated, estimate, refuse_large_cells, refuse_without_room
 from hw6.running.progress import progress, watching
 from hw6.running.retry import instead
 from hw6.store import contents, directory
@@ -46,6 +46,7 @@ class Options:
         dry_run: say what would be run, and run nothing.
         quiet: print nothing.
         command: what was typed, for the record and for the way on.
+        began: when the command began, on the clock of ``time.perf_counter``.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Options:
     dry_run: bool = False
     quiet: bool = False
     command: Command = NOTHING
+    began: float = field(default_factory=time.perf_counter)
 
     @property
     def way_on(self) -> str:
@@ -80,7 +82,8 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         BadInput: the directory cannot be used, or there is no room.
         Interrupted, StoreFailed: stopped on the way; what was finished is stored.
     """
-    started, clock, folder = now(), time.perf_counter(), options.folder
+    started, folder = now(), options.folder
+    refuse_large_cells(plan)
     there = options.claimed and contents.is_sweep(folder)
     workers = _workers(plan, options, engine)
     with Commit() as commit, ExitStack() as stack:
@@ -93,7 +96,7 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         chunks = cut_chunks(plan, missing, slots)
         cost = estimate(plan, missing, chunks, slots)
         if options.dry_run:
-            _print_dry_run(plan, missing, cost, folder)
+            _print_dry_run(plan, missing, replace(cost, starting=time.perf_counter() - options.began), folder)
             return None
         refuse_without_room(cost, folder)
         if not there:
@@ -104,7 +107,7 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         counts = {"cells": missing.total, "before": missing.finished, "outside": max(held - missing.finished, 0)}
         append(folder, {**record, "code": code, **counts})
         results = _run(plan, chunks, options, slots, engine)
-        return _close(options, results, missing, clock)
+        return _close(options, results, missing)
 
 
 def _workers(plan: Plan, options: Options, engine: Engine) -> int | None:
@@ -146,11 +149,12 @@ def _open(options: Options) -> Path:
 
 
 def _print_dry_run(plan: Plan, missing: Missing, cost: Estimate, folder: Path) -> None:
-    seconds = 0.0
+    seconds, loading = 0.0, 0.0
     for block, positions, price in zip(plan.blocks, missing.positions, missing.prices, strict=True):
         if len(positions):
-            seconds += calibrated(block.experiment, block.cells(positions), price)
-    for line in replace(cost, seconds=seconds).lines:
+            found = calibrated(block.experiment, block.cells(positions), price)
+            seconds, loading = seconds + found.seconds, loading + found.loading
+    for line in replace(cost, seconds=seconds, starting=cost.starting + loading).lines:
         print(line)
     print("dry run: nothing was run or written")
     refuse_without_room(cost, folder)
@@ -199,7 +203,7 @@ def _hand_over(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int
     return results
 
 
-def _close(options: Options, results: Sequence[Any], missing: Missing, clock: float) -> Outcome:
+def _close(options: Options, results: Sequence[Any], missing: Missing) -> Outcome:
     done = [result for result in results if isinstance(result, ChunkResult)]
     ran = sum(result.cells for result in done)
     failed = sum(count for result in done for count, _ in result.failures.values())
@@ -211,7 +215,7 @@ def _close(options: Options, results: Sequence[Any], missing: Missing, clock: fl
         close(options.folder, {"ran": ran, "failed": failed})
     if not options.quiet:
         known = f", {missing.finished:,} were done before" if missing.finished else ""
-        print_where(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - clock)}{known}", options.folder)
+        print_where(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - options.began)}{known}", options.folder)
     return outcome
 
 

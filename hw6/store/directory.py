@@ -15,6 +15,7 @@ no code.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from hw6.errors import BadInput, Hw6Error
+
+try:
+    import fcntl
+except ImportError:  # no POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 PROVENANCE, DAMAGED = "sweep.json", "damaged"
 
@@ -45,16 +51,31 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _to_disk(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        folder = os.open(path.parent, os.O_RDONLY)
+    except PermissionError:  # systems on which a folder cannot be opened: the file itself is on the disk
+        return
+    try:
+        _to_disk(folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # file systems whose folders need no flushing
+            raise
     finally:
         os.close(folder)
+
+
+def _to_disk(descriptor: int) -> None:
+    """Wait until the disk has it. On macOS fsync stops at the drive's cache, and F_FULLFSYNC goes on."""
+    full = getattr(fcntl, "F_FULLFSYNC", None) if fcntl is not None else None
+    if full is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, full)
 
 
 def digest_of(data: bytes | memoryview) -> str:

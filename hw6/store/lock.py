@@ -3,13 +3,14 @@
 The owner holds an exclusive ``flock`` on ``<sweep>/.lock``, which the system takes back the moment the process ends,
 however it ends. File systems that several hosts share do not always carry ``flock`` from one to the other; therefore
 the file also names the owner (token, host, process, user) and its time is renewed every few seconds: a lock of another
-host counts until its heartbeat has been silent for ``SILENCE``. Times are compared with those of the file system
+host counts until its heartbeat has been silent for ``SILENCE``. Where a file system carries no ``flock`` at all, that
+holds for this host too. Times are compared with those of the file system
 itself, never with a clock of this host.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import getpass
 import json
 import os
@@ -24,7 +25,13 @@ from pathlib import Path
 
 from hw6.errors import Hw6Error
 
+try:
+    import fcntl
+except ImportError:  # no POSIX system: the heartbeat alone says whether somebody is there
+    fcntl = None  # type: ignore[assignment]
+
 NAME = ".lock"
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # of some shared file systems
 BEAT = 5.0  # seconds between heartbeats
 SILENCE = 60.0  # seconds without one after which another host's lock is stale
 
@@ -54,7 +61,7 @@ def _self() -> Owner:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container without a user database
-        user = str(os.getuid())
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     return Owner(secrets.token_hex(8), socket.gethostname(), os.getpid(), user, time.time())
 
 
@@ -76,24 +83,34 @@ def owner(folder: Path) -> Owner | None:
         found = _read(descriptor)
         if found is None or not found.token:
             return None
-        return found if _held(descriptor) or _beats(found, descriptor, folder) else None
+        held = _held(descriptor)
+        return found if held or _beats(found, descriptor, folder, locks=held is not None) else None
     finally:
         os.close(descriptor)
 
 
-def _held(descriptor: int) -> bool:
-    """Whether a process that this system knows of holds the lock."""
+def _flock(descriptor: int, exclusive: bool) -> bool | None:
+    """Take the lock; whether that went well, or None where there are no locks to take."""
+    if fcntl is None:
+        return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in NO_LOCKS else False
+    return True
 
 
-def _beats(found: Owner, descriptor: int, folder: Path) -> bool:
-    """Whether the owner is on another host and has renewed the lock lately."""
-    if found.host == socket.gethostname():
+def _held(descriptor: int) -> bool | None:
+    """Whether a process that this system knows of holds the lock; None where there are no locks."""
+    free = _flock(descriptor, exclusive=False)
+    if free:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return None if free is None else not free
+
+
+def _beats(found: Owner, descriptor: int, folder: Path, *, locks: bool) -> bool:
+    """Whether the owner has renewed the lock lately, where that has to be asked."""
+    if locks and found.host == socket.gethostname():
         return False  # flock speaks for this host
     probe = folder / f"{NAME}.{secrets.token_hex(6)}.tmp"
     try:
@@ -118,12 +135,11 @@ def locked(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     stop = threading.Event()
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise _busy(folder, _read(descriptor)) from None
+        taken = _flock(descriptor, exclusive=True)
+        if taken is False:
+            raise _busy(folder, _read(descriptor))
         before = _read(descriptor)
-        if before is not None and before.token and _beats(before, descriptor, folder):
+        if before is not None and before.token and _beats(before, descriptor, folder, locks=taken is not None):
             raise _busy(folder, before)
         _write(descriptor, json.dumps(asdict(_self())))
         threading.Thread(target=_beat, args=(descriptor, stop), daemon=True).start()

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -46,7 +46,7 @@ class Hw6Sweeper(Sweeper):
         """Plan, cut, run; returns the outcome.
 
         Raises:
-            HydraException: the application is not hw6's own.
+            CompactHydraException: the application is not hw6's own.
         """
         from hw6.command.planning import Composer, make_plan
         from hw6.contract.keys import RUN_KEYS
@@ -57,7 +57,7 @@ class Hw6Sweeper(Sweeper):
 
         config, job = self.config, self.task_function
         if not isinstance(job, Job):
-            raise HydraException(
+            raise CompactHydraException(
                 "hydra/sweeper=hw6 runs hw6's own experiments; this application is another one: "
                 "leave hydra/sweeper=hw6 out, or make it an experiment of hw6 (an entry point of hw6.experiments)"
             )
@@ -71,7 +71,8 @@ class Hw6Sweeper(Sweeper):
         claimed = any(text.startswith(DIRECTORY) for text in typed_for_hydra(config))
         run = {name: key.convert(name, config[name]) for name, key in RUN_KEYS.items()}
         folder = Path(config.hydra.sweep.dir).absolute()
-        return sweep(plan, Options(folder, claimed, **run, quiet=job.quiet, command=job.command), engine)
+        options = Options(folder, claimed, **run, quiet=job.quiet, command=job.command, began=job.began)
+        return sweep(plan, options, engine)
 
     def _launcher(self) -> Any:
         return Plugins.instance().instantiate_launcher(self.hydra_context, self.task_function, self.config)
