@@ -102,7 +102,9 @@ def exit_status(action: Callable[[], int]) -> int:
     environment lets errors through.
     """
     try:
-        return action()
+        status = action()
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

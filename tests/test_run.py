@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from commands import Command, Process
 from recipes import RAISES, SMALL, assert_same_rows
 
+import hw6
 from hw6 import run_sweep
 from hw6.aggregate import load
 from hw6.errors import BadInput, BadInputs, FailedCells
@@ -277,7 +282,6 @@ def test_a_notebooks_own_hydra_is_given_back(tmp_path: Path, monkeypatch: pytest
 
 
 def test_process_wide_state_is_given_back(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
 
     argv, cwd, environment = sys.argv[:], os.getcwd(), dict(os.environ)
     for arguments in (["-m", NOOP, "p=3,4"], [NOOP, "p=3"], ["p=0"], ["--cfg", "job"], ["-m", "lambda=banana"]):
@@ -391,3 +395,53 @@ def test_a_process_runs_quietly_and_strictly(process: Process) -> None:
     assert ran.status == 0, ran.err
     assert ran.err == ""
     assert ran.out.startswith("3 cells")
+
+
+def test_a_request_to_end_is_told_like_ctrl_c_with_a_status_of_its_own(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def asked_to_end(*arguments: object, **more: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+    monkeypatch.setattr("hw6.run.resumed", asked_to_end)
+    ran = command("experiment=noop")
+    assert ran.status == 128 + signal.SIGTERM
+    assert ran.lines == ["interrupted"]
+    assert signal.getsignal(signal.SIGTERM) == before, "the handler is given back"
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command("--version").out.splitlines()[0] == f"hw6 {hw6.__version__}"
+
+
+def test_one_worker_may_be_asked_for(command: Command) -> None:
+    assert command("-m", "experiment=noop", "p=3,4", "workers=1").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["experiment=noop", "p=1:100001", "seed=0:1000"], "a sweep has at most 50,000,000"),
+        (["p=5", "data.sigma=range(0,1,0.000000001)"], "too many values"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(command: Command, words: list[str], says: str) -> None:
+    ran = command("-m", *words)
+    assert ran.status == 2
+    assert says in ran.lines[0]
+    assert (ran.files, ran.folders) == ([], [])
+
+
+def test_rows_come_in_the_order_of_rising_numbers(command: Command) -> None:
+    sizes = ("data.n_train=20", "data.n_validation=5", "data.n_test=5")
+    assert command.sweep("p=5", "data.sigma=0.5,0.1", *sizes)["data.sigma"].tolist() == [0.1, 0.5]
+
+
+def test_a_reader_that_has_gone_ends_the_command(process: Process) -> None:
+    words = f"{shlex.quote(sys.executable)} -m hw6.run experiment=noop | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], cwd=process.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 141
+    assert done.stderr == ""

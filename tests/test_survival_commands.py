@@ -13,6 +13,7 @@ from hw6 import status as status_command
 from hw6.aggregate import load, provenance
 from hw6.aggregate import main as aggregate
 from hw6.store import directory, shards
+from hw6.store.compact import compact_below
 from hw6.store.lock import locked
 
 NOOP = "experiment=noop"
@@ -213,3 +214,83 @@ def test_every_run_is_recorded(command: Command) -> None:
     assert (second["cells"], second["before"]) == (5, 3)
     assert second["typed"] == ["resume=s", "p=3:8"]
     assert second["ended"] is not None
+
+
+# --- what only a mutated program showed -----------------------------------------------------------------------------
+
+
+def test_retry_all_asks_no_question_after_an_upgrade(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    path = command.folder / "s" / directory.PROVENANCE
+    record = json.loads(path.read_text())
+    record["runs"][0]["versions"]["numpy"] = "1.0"
+    path.write_text(json.dumps(record))
+    ran = command("resume=s", "retry=all")
+    assert ran.status == 0
+    assert "3 cells" in ran.out
+
+
+def test_a_record_that_cannot_be_read_is_a_refusal(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    (command.folder / "s" / directory.PROVENANCE).write_text("{")
+    for words in (["-m", NOOP, "p=3:6", "hydra.sweep.dir=s"], ["resume=s"]):
+        ran = command(*words)
+        assert ran.status == 2
+        assert "cannot be read" in ran.lines[0]
+
+
+def test_status_counts_damaged_shards(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    shard = next(shards.shards_below(command.folder / "s"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    ran = command("s", module="hw6.status")
+    assert ran.status == 1
+    assert "1 damaged shard" in ran.out
+
+
+def test_watching_ends_when_nothing_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    slept: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 1:
+            raise Enough
+
+    monkeypatch.setattr("hw6.status.time.sleep", sleep)
+    assert command("--watch", "s", module="hw6.status").status == 0
+    assert slept == []
+    with locked(command.folder / "s"), pytest.raises(Enough):
+        command("--watch", "s", module="hw6.status")
+    assert slept[0] > 0
+
+
+def test_compacting_leaves_a_damaged_shard_where_it_is(command: Command) -> None:
+    for p in ("3:6", "3:9", "3:12"):
+        assert command("-m", NOOP, f"p={p}", "hydra.sweep.dir=s").status == 0
+    found = list(shards.shards_below(command.folder / "s"))
+    assert len(found) == 3
+    found[1].write_bytes(found[1].read_bytes()[:-1])
+    (line,) = compact_below(command.folder / "s")
+    assert line.endswith(": 3 shards -> 2")
+    assert found[1].exists()
+
+
+def test_a_resume_in_a_config_is_refused(command: Command) -> None:
+    (command.folder / "mine").mkdir()
+    text = "defaults: [config, _self_]\nresume: latest\n"
+    (command.folder / "mine" / "going_on.yaml").write_text(text, encoding="utf-8")
+    ran = command("-m", "--config-dir", "mine", "-cn", "going_on", NOOP, "p=3")
+    assert ran.status == 2
+    assert ran.lines[0].startswith("resume=latest: cannot stand in a config")
+
+
+def test_a_config_folder_has_names_of_its_own(command: Command) -> None:
+    (command.folder / "mine").mkdir()
+    (command.folder / "mine" / "own.yaml").write_text("defaults: [config, _self_]\np: 7\n", encoding="utf-8")
+    ran = command("--config-dir", "mine", "-cn", "own", "experiment=noop", "p=7")
+    assert ran.status == 0, ran.err
+    assert command("-cn", "own").status == 2, "without its folder the name is not known"

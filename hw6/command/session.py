@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -55,9 +59,7 @@ class Session:
     @property
     def own(self) -> list[str]:
         """The overrides of Hydra's own config."""
-        own = [text for text in self.line.overrides if text.startswith(("hydra.", "hydra/"))]
-        folder = self.line.value("--config-dir", "-cd")
-        return own if folder is None else [*own, f"hydra.searchpath=[file://{Path(folder).absolute()}]"]
+        return [text for text in self.line.overrides if text.startswith(("hydra.", "hydra/"))]
 
     @property
     def task(self) -> list[str]:
@@ -74,7 +76,12 @@ class Session:
             given = self.line.value(*flag)
             if given is not None and not Path(given).is_dir():
                 raise BadInput(flag[0], given, "must be a directory")
-        with own_hydra(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(where), job_name="run"):
+        with own_hydra():
+            version.setbase("1.3")
+            path = create_config_search_path(str(where))
+            if (extra := self.line.value("--config-dir", "-cd")) is not None:  # as Hydra's main does
+                path.prepend("command-line", f"file://{Path(extra).absolute()}", SearchPathQuery(provider="schema"))
+            Hydra.create_main_hydra2("run", path)
             yield
 
     def run(self, task: Callable[[DictConfig], Any]) -> Any:

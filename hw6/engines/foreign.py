@@ -12,6 +12,8 @@ from hw6.engines.contract import Abilities, Ended, Engine, Orders, Piece, Worker
 from hw6.engines.jobs import hand_directory, job_overrides, result_of
 from hw6.running.job import stored_result
 
+NOT_BEGUN = object()
+
 
 class Foreign(Engine):
     """A launcher of Hydra's.
@@ -27,25 +29,41 @@ class Foreign(Engine):
         self.make_launcher, self.config = make_launcher, config
 
     def run(self, pieces: Sequence[Piece], orders: Orders, ended: Ended) -> None:
-        """See Engine. What is to be run in consequence of a round goes into the next one."""
+        """See Engine. A piece that may have killed a process runs alone, so that the next death has one author."""
         hand_directory(self.config, orders.folder)
-        while pieces:
-            results = self._round(pieces, orders)
-            ends = zip(pieces, results, strict=True)
-            pieces = [other for piece, result in ends for other in ended(piece, result)]
+        waiting = list(pieces)
+        while waiting:
+            batch = _together(waiting)
+            waiting = waiting[len(batch) :]
+            for piece, result in self._round(batch, orders):
+                waiting += [piece] if result is NOT_BEGUN else ended(piece, result)
+            waiting.sort(key=lambda piece: piece.number)
 
-    def _round(self, pieces: Sequence[Piece], orders: Orders) -> Sequence[Any]:
-        jobs = [job_overrides(piece, orders) for piece in pieces]
+    def _round(self, batch: Sequence[Piece], orders: Orders) -> list[tuple[Piece, Any]]:
+        """What became of each piece of a batch that goes to the launcher at once."""
+        jobs = [job_overrides(piece, orders) for piece in batch]
         try:
-            returned = self.make_launcher().launch(jobs, initial_job_idx=pieces[0].number)
-        except Exception as error:
-            started = [orders.folder / str(piece.number) for piece in pieces]
-            if not any(folder.exists() for folder in started):
+            returned = self.make_launcher().launch(jobs, initial_job_idx=batch[0].number)
+        except Exception as error:  # a process died, and the launcher gave up the whole batch
+            folders = [orders.folder / str(piece.number) for piece in batch]
+            if not any(folder.exists() for folder in folders):
                 raise  # no job has begun: it is the launcher that failed
-            return [_what_became(piece, folder, error) for piece, folder in zip(pieces, started, strict=True)]
-        return [result_of(one) for one in returned]
+            return [(piece, _what_became(piece, folder, error)) for piece, folder in zip(batch, folders, strict=True)]
+        return list(zip(batch, map(result_of, returned), strict=True))
+
+
+def _together(waiting: Sequence[Piece]) -> list[Piece]:
+    """The first pieces that can go to the launcher at once: it numbers its jobs without gaps."""
+    batch = [waiting[0]]
+    while len(batch) < len(waiting) and not (batch[-1].deaths or waiting[len(batch)].deaths):
+        if waiting[len(batch)].number != batch[-1].number + 1:
+            break
+        batch.append(waiting[len(batch)])
+    return batch
 
 
 def _what_became(piece: Piece, folder: Path, error: Exception) -> Any:
-    """Of a piece in a round that the launcher gave up (a process died): what it stored, or that it was lost."""
+    """Of a piece in a batch that was given up: what it stored, or that it had not begun, or that it was lost."""
+    if not folder.exists():
+        return NOT_BEGUN
     return stored_result(folder, len(piece.chunk)) or WorkerDied(f"{type(error).__name__}: {error}".splitlines()[0])

@@ -93,7 +93,7 @@ def test_what_a_dry_run_says_comes_true(command: Command, tmp_path: Path, name: 
     peak, processor, seconds = run(tmp_path, *words, "hydra.sweep.dir=s")
     assert priced.rows == len(hw6.load(tmp_path / "s"))
     assert peak / 2 <= priced.memory <= peak * 2
-    # A busy machine makes the command wait, and what was read on it too: between the two kinds of seconds lies the truth.
+    # A busy machine makes the command wait, and what was read on it too: the truth lies between both kinds of seconds.
     assert min(processor, seconds) / 2 <= priced.seconds <= max(processor, seconds) * 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -76,3 +77,43 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError), locked(tmp_path):
         pass
     assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_a_lock_beats_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.store.lock.BEAT", 0.02)
+    with locked(tmp_path):
+        os.utime(tmp_path / NAME, (0, 0))
+        wait_until = time.monotonic() + 5.0
+        while (tmp_path / NAME).stat().st_mtime < 1e9 and time.monotonic() < wait_until:
+            time.sleep(0.02)
+        assert (tmp_path / NAME).stat().st_mtime > 1e9
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """A system, or a file system, that has no flock."""
+    if how == "no module":
+        monkeypatch.setattr("hw6.store.lock.fcntl", None)
+        return
+
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("hw6.store.lock.fcntl.flock", refused)
+
+
+@pytest.mark.parametrize("how", ["no module", "no locks"])
+def test_where_there_are_no_locks_the_heartbeat_alone_says_who_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    without_locks(monkeypatch, how)
+    with locked(tmp_path):
+        assert owner(tmp_path) is not None
+        with pytest.raises(Busy), locked(tmp_path):
+            pass
+    assert owner(tmp_path) is None
+    (tmp_path / NAME).write_text(json.dumps({**json.loads((tmp_path / NAME).read_text()), "token": "left behind"}))
+    assert owner(tmp_path) is not None, "it was killed a moment ago, for all that is known"
+    os.utime(tmp_path / NAME, (time.time() - 2 * SILENCE,) * 2)
+    assert owner(tmp_path) is None
+    with locked(tmp_path):
+        pass

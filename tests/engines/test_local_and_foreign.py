@@ -1,0 +1,144 @@
+"""Engines run the same pieces, and a death takes no neighbour along."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from hw6.engines.contract import Abilities, Engine, Orders, Piece, WorkerDied, cores
+from hw6.engines.foreign import Foreign
+from hw6.engines.jobs import DIRECTORY, chunk_node, hand_directory, job_overrides, typed_for_hydra
+from hw6.engines.local import WORTH_WORKERS, Local
+from hw6.experiments.noop import EXPERIMENT as NOOP
+from hw6.plan.plan import Axis, Block, Chunk, Plan
+from hw6.plan.text import positions_of
+from hw6.running.job import ChunkResult, run_chunk
+
+PLAN = Plan((Block(NOOP, ("experiment=noop",), {"seed": 0}, (Axis("p", range(1, 9)),)),))
+
+
+def orders(folder: Path) -> Orders:
+    return Orders(folder, PLAN, "plan-0123456789abcdef.json", 2)
+
+
+def piece(number: int, *positions: int, failure: str | None = None) -> Piece:
+    return Piece(number, Chunk(0, np.array(positions, dtype=np.int64)), failure=failure)
+
+
+def config(*overrides: str) -> Any:
+    return OmegaConf.create({"hydra": {"sweep": {"dir": "there"}, "overrides": {"hydra": list(overrides)}}})
+
+
+@pytest.mark.parametrize("failure", [None, "a worker process was killed by SIGKILL", 'it\'s "odd", [really]: 5:7=3'])
+def test_a_piece_survives_hydras_grammar(tmp_path: Path, failure: str | None) -> None:
+    one = piece(7, 0, 1, 2, 5, failure=failure)
+    texts = job_overrides(one, orders(tmp_path))
+    assert texts[0] == "experiment=noop"
+    parsed = {o.key_or_group: o.value() for o in OverridesParser.create().parse_overrides(texts[1:])}
+    found = {key.removeprefix("chunk."): getattr(value, "text", value) for key, value in parsed.items()}
+    assert found == chunk_node(one, orders(tmp_path))
+    assert positions_of(found["cells"]).tolist() == [0, 1, 2, 5]
+    assert found.get("failure") == failure
+
+
+def test_the_directory_takes_the_place_of_the_one_that_was_typed(tmp_path: Path) -> None:
+    given = config("hydra.sweep.subdir=${hydra.job.num}", f"{DIRECTORY}elsewhere")
+    hand_directory(given, tmp_path / "it's")
+    texts = typed_for_hydra(given)
+    assert texts[0] == "hydra.sweep.subdir=${hydra.job.num}", "it is left unresolved"
+    (override,) = OverridesParser.create().parse_overrides(texts[1:])
+    assert str(getattr(override.value(), "text", override.value())) == str(tmp_path / "it's")
+    assert given.hydra.sweep.dir == str(tmp_path / "it's")
+
+
+@pytest.mark.parametrize(
+    ("workers", "seconds", "slots"),
+    [(3, 0.0, 3), (1, 1e9, 1), (None, WORTH_WORKERS / 2, 1), (None, WORTH_WORKERS, cores())],
+)
+def test_processes_are_worth_it_from_a_few_seconds_on(workers: int | None, seconds: float, slots: int) -> None:
+    assert Local(None, None, config(), {}).slots(workers, seconds) == slots  # type: ignore[arg-type]
+
+
+def test_another_launcher_gets_pieces_for_all_cores() -> None:
+    engine = Foreign(lambda: None, config())
+    assert engine.slots(1, 0.0) == cores()
+    assert engine.abilities == Abilities(obeys_workers=False, tells_of_ends=False, knows_this_process=False)
+
+
+class Launcher:
+    """A launcher of Hydra's that runs pieces here, and gives up a round in which a deadly cell is run."""
+
+    def __init__(self, folder: Path, deadly: int | None = None, before: bool = False) -> None:
+        self.folder, self.deadly, self.before = folder, deadly, before
+        self.rounds: list[tuple[int, list[str]]] = []
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
+        from hydra.core.utils import JobReturn, JobStatus
+
+        if self.before:
+            raise RuntimeError("no such queue")
+        self.rounds.append((initial_job_idx, [texts[-1] for texts in job_overrides]))
+        returns = []
+        for number, texts in enumerate(job_overrides, initial_job_idx):
+            node = {o.key_or_group: o.value() for o in OverridesParser.create().parse_overrides(list(texts[1:]))}
+            positions = positions_of(str(node["chunk.cells"]))
+            failure = node.get("chunk.failure")
+            (self.folder / str(number)).mkdir()
+            if self.deadly in positions and failure is None:
+                raise RuntimeError("a worker was terminated\nwith many lines")
+            text = None if failure is None else str(failure)
+            done = JobReturn(status=JobStatus.COMPLETED)
+            done.return_value = run_chunk(PLAN.blocks[0], positions, self.folder / str(number), text)
+            returns.append(done)
+        return returns
+
+
+def finish(engine: Engine, pieces: list[Piece], folder: Path) -> tuple[list[Any], list[Piece]]:
+    from hw6.running.retry import instead
+
+    results: list[Any] = []
+    seen: list[Piece] = []
+    numbers = iter(range(len(pieces), 100))
+
+    def ended(one: Piece, result: Any) -> list[Piece]:
+        seen.append(one)
+        if isinstance(result, WorkerDied) and (others := instead(one, result, numbers)):
+            return others
+        results.append(result)
+        return []
+
+    engine.run(pieces, orders(folder), ended)
+    return results, seen
+
+
+def test_a_death_under_another_launcher_takes_no_cell_along(tmp_path: Path) -> None:
+    """The launcher gives up a whole round; what is stored is kept, and the deadly cell is alone in the end."""
+    launcher = Launcher(tmp_path, deadly=5)
+    results, seen = finish(
+        Foreign(lambda: launcher, config()), [piece(0, 0, 1), piece(1, 4, 5), piece(2, 6, 7)], tmp_path
+    )
+    assert sum(result.cells for result in results) == 6
+    assert {cause for result in results for cause in result.failures} == {
+        ("WorkerDied", "RuntimeError: a worker was terminated")
+    }
+    assert [one.number for one in seen if one.chunk.positions.tolist() == [0, 1]] == [0], "done once, and not again"
+    assert len({one.number for one in seen}) == len(seen)
+
+
+def test_a_launcher_that_cannot_launch_is_not_the_cells_fault(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no such queue"):
+        finish(Foreign(lambda: Launcher(tmp_path, before=True), config()), [piece(0, 0)], tmp_path)
+
+
+def test_a_result_and_a_piece_travel() -> None:
+    result = ChunkResult(3, {("ValueError", "x"): (1, "p=3")})
+    assert pickle.loads(pickle.dumps(result)) == result
+    one = pickle.loads(pickle.dumps(piece(3, 1, 2)))
+    assert (one.number, one.chunk.positions.tolist()) == (3, [1, 2])
