@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw6.errors import BadInput, Hw6Error, nearest
+from hw6.errors import BadInput, Hw6Error, exit_status, nearest, tell
 from hw6.words import common_folder
 
 if TYPE_CHECKING:
@@ -64,12 +63,7 @@ def figure(
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status (0, 1: damaged shards, 2: refused or nothing to draw)."""
     options = _parser().parse_args(argv)
-    try:
-        return _plot(options)
-    except Hw6Error as error:
-        for line in error.lines:
-            print(f"hw6: {line}", file=sys.stderr)
-        return error.exit_status
+    return exit_status(lambda: _plot(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,14 +99,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plot(options: argparse.Namespace) -> int:
-    from hw6.aggregate import load
+    from hw6.aggregate import told_of_damage
 
     target, formats = _target(options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        frame = load(options.paths)
-    for warning in caught:
-        print(f"hw6: {warning.message}", file=sys.stderr)
+    frame = told_of_damage(options.paths)
     damaged = bool(frame.attrs.get("damaged"))
     frame = _where(frame, options.where)
     names = sorted(map(str, frame["experiment"].unique()))
@@ -124,8 +114,8 @@ def _plot(options: argparse.Namespace) -> int:
             _write(frame[(frame["experiment"] == name).to_numpy(dtype=bool)], options, target, formats)
         except Hw6Error as error:  # the figures of other experiments are still drawn
             refused.append(error)
-    for line in [line for refusal in refused[1:] for line in refusal.lines]:
-        print(f"hw6: {line}", file=sys.stderr)
+    for refusal in refused[1:]:
+        tell(refusal)
     if refused:
         raise refused[0]
     return 1 if damaged else 0

@@ -163,6 +163,9 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
                 raise
             session.explain(error)
     outcome = found if isinstance(found, Outcome) else None  # other sweepers return what they like
+    if outcome is not None and not silent:
+        for text in outcome.report:
+            print(text)
     if session.folder is not None:  # and say nothing at the end
         outcome = Outcome(session.folder.absolute(), session.cells, session.cells, 0)
         if not silent:

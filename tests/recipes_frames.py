@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from hw6.contract.drawing import Drawing, Fill, Mark, Panel
 from hw6.contract.experiment import Experiment
-from hw6.contract.keys import Choice, Integer, Real
+from hw6.contract.keys import Choice, Integer, Key, Real
+from hw6.contract.registry import register, unregister
+from hw6.figures.data import Curve, CurvePanel, Curves, MapPanel
 
 METRICS = {
     "chosen_lambda": "the ridge parameter used",
@@ -21,6 +24,12 @@ METRICS = {
     "test_norm": "root of the sum of squared test errors",
     "theta_norm": "norm of theta",
     "effective_dof": "effective degrees of freedom",
+}
+LABELS = {
+    "p": "number of features $p$",
+    "lambda.value": "ridge parameter $\\lambda$",
+    "data.sigma": "label noise $\\sigma$",
+    "data.n_train": "number of training examples $n$",
 }
 
 
@@ -38,7 +47,8 @@ def ridge_drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
         fills=(Fill("lambda.value", "chosen_lambda", "lambda.kind", "path"),),
         lowest_along=("lambda.value",),
         marks=(Mark("p", "data.n_train", "$p = n$"),),
-        labels={metric: text for metric, text in METRICS.items() if len(text) <= 45},
+        labels={metric: text for metric, text in METRICS.items() if len(text) <= 45} | LABELS,
+        symbols={"lambda.value": "λ", "data.n_train": "n", "data.d": "d", "data.sigma": "σ"},
         names={
             "lambda.kind": {
                 "fixed": ("λ = {lambda.value} (fixed)", "fixed λ"),
@@ -53,21 +63,21 @@ def ridge_drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
     )
 
 
-KEYS = {
-    "p": Integer(help="number of features"),
-    "seed": Integer(help="seed"),
-    "lambda.kind": Choice(help="ridge rule", choices=("fixed", "tuned", "path", "ridgeless")),
-    "lambda.value": Real(help="ridge parameter"),
-    "lambda.min": Real(help="smallest"),
-    "lambda.max": Real(help="largest"),
-    "lambda.num": Integer(help="how many"),
-    "data.kind": Choice(help="data", choices=("gaussian", "starter")),
-    "data.d": Integer(help="dimension"),
-    "data.sigma": Real(help="noise"),
-    "data.n_train": Integer(help="training examples"),
-    "data.n_validation": Integer(help="validation examples"),
-    "data.n_test": Integer(help="test examples"),
-    "features.activation": Choice(help="activation", choices=("relu", "tanh", "erf")),
+KEYS: dict[str, Key] = {
+    "p": Integer(help="number of features", default=10),
+    "seed": Integer(help="seed", default=0),
+    "lambda.kind": Choice(help="ridge rule", choices=("fixed", "tuned", "path", "ridgeless"), default="fixed"),
+    "lambda.value": Real(help="ridge parameter", default=0.01),
+    "lambda.min": Real(help="smallest", default=0.01),
+    "lambda.max": Real(help="largest", default=100.0),
+    "lambda.num": Integer(help="how many", default=25),
+    "data.kind": Choice(help="data", choices=("gaussian", "starter"), default="gaussian"),
+    "data.d": Integer(help="dimension", default=8),
+    "data.sigma": Real(help="noise", default=0.5),
+    "data.n_train": Integer(help="training examples", default=60),
+    "data.n_validation": Integer(help="validation examples", default=60),
+    "data.n_test": Integer(help="test examples", default=30),
+    "features.activation": Choice(help="activation", choices=("relu", "tanh", "erf"), default="relu"),
 }
 
 RIDGE = Experiment(
@@ -83,7 +93,7 @@ EMPTY = Experiment(name="empty_recipe", version=1, keys={"p": KEYS["p"]}, metric
 LAYERS = Experiment(
     name="layers_recipe",
     version=1,
-    keys={"depth": Integer(help="number of layers"), "seed": KEYS["seed"]},
+    keys={"depth": Integer(help="number of layers", default=4), "seed": KEYS["seed"]},
     metrics={"layer": "layer", "variance": "variance", "variance_theory": "in theory", "variance_se": "error"},
     rows=lambda cells: {},
     drawing=lambda values: Drawing(
@@ -93,7 +103,44 @@ LAYERS = Experiment(
         labels={"layer": "layer $\\ell$"},
     ),
 )
-EXPERIMENTS = {experiment.name: experiment for experiment in (RIDGE, EMPTY, LAYERS)}
+
+
+class Sizes(TypedDict):
+    """Arguments of ``ridge_frame``."""
+
+    p: Iterable[int]
+    n: int
+    d: int
+
+
+SMALL: Sizes = {"p": (5, 10, 20, 30), "n": 20, "d": 4}
+
+
+@contextmanager
+def known(*experiments: Experiment) -> Iterator[None]:
+    """These experiments, or those of this module, are known to ``hw6.contract.registry`` meanwhile."""
+    named = experiments or (RIDGE, EMPTY, LAYERS)
+    for experiment in named:
+        register(experiment)
+    try:
+        yield
+    finally:
+        for experiment in named:
+            unregister(experiment.name)
+
+
+def curves_in(data: Curves, place: int = 0) -> tuple[Curve, ...]:
+    """The curves of one panel of a figure."""
+    panel = data.panels[place]
+    assert isinstance(panel, CurvePanel)
+    return panel.curves
+
+
+def maps_in(data: Curves) -> tuple[MapPanel, ...]:
+    """The maps of a figure."""
+    maps = tuple(panel for panel in data.panels if isinstance(panel, MapPanel))
+    assert len(maps) == len(data.panels)
+    return maps
 
 
 def ridge_path(p: int, seed: int, lambdas: Sequence[float], n: int, d: int, sigma: float) -> dict[str, np.ndarray]:
@@ -119,47 +166,51 @@ def ridge_path(p: int, seed: int, lambdas: Sequence[float], n: int, d: int, sigm
     }
 
 
+GRID = tuple(np.logspace(-2, 2, 25).tolist())  # that tuning tries
+PATH = tuple(np.logspace(-3, 2, 26).tolist())
+
+
 def ridge_frame(
     *,
     p: Iterable[int],
     seeds: int = 1,
     kinds: Sequence[str] = ("fixed", "tuned"),
-    lambdas: Sequence[float] = (0.01,),
-    sigmas: Sequence[float] = (0.5,),
+    lambdas: Iterable[float] = (0.01,),
+    sigmas: Iterable[float] = (0.5,),
     n: int = 60,
     d: int = 8,
-    grid: Sequence[float] = tuple(np.logspace(-2, 2, 25)),
     data: str = "gaussian",
-    path: Sequence[float] = tuple(np.logspace(-3, 2, 26)),
 ) -> pd.DataFrame:
     """A double descent sweep."""
-    rows = []
+    lambdas, p = tuple(lambdas), tuple(p)
+    rows: list[dict[str, Any]] = []
     for sigma, seed, width in itertools.product(sigmas, range(seeds), p):
-        every = (*lambdas, *grid, *path)
+        every = (*lambdas, *GRID, *PATH)
         result = ridge_path(width, seed, every, n, d, sigma)
-        tuned = len(lambdas) + int(np.argmin(result["validation_mse"][len(lambdas) : len(lambdas) + len(grid)]))
-        places = {
+        tuned = len(lambdas) + int(np.argmin(result["validation_mse"][len(lambdas) : len(lambdas) + len(GRID)]))
+        places: dict[str, Sequence[int]] = {
             "fixed": range(len(lambdas)),
             "tuned": [tuned],
-            "path": range(len(lambdas) + len(grid), len(every)),
+            "path": range(len(lambdas) + len(GRID), len(every)),
         }
         for kind in kinds:
             for place in places[kind]:
                 value = every[place] if kind == "fixed" else np.nan
                 rows.append(
                     {
-                        "cell_id": f"{width}-{seed}-{kind}-{value}-{sigma}",
+                        "cell_id": f"{width}-{seed}-{kind}-{value}-{sigma}-{n}",
                         "p": width,
                         "seed": seed,
                         "lambda.kind": kind,
                         "lambda.value": value,
-                        "lambda.min": np.nan if kind == "fixed" else grid[0],
+                        "lambda.min": np.nan if kind == "fixed" else GRID[0],
                         "data.sigma": sigma,
                         "chosen_lambda": every[place],
                         **{metric: numbers[place] for metric, numbers in result.items()},
                     }
                 )
-    frame = pd.DataFrame(rows).assign(**{"data.n_train": n, "data.d": d, "data.kind": data, "data.n_test": 30})
+    constant: dict[str, Any] = {"data.n_train": n, "data.d": d, "data.kind": data, "data.n_test": 30}
+    frame = pd.DataFrame(rows).assign(**constant)
     return finished(frame, RIDGE.name)
 
 
@@ -170,6 +221,12 @@ def finished(frame: pd.DataFrame, experiment: str) -> pd.DataFrame:
         if name != "cell_id" and frame[name].dtype.kind not in "iufb":
             frame[name] = frame[name].astype("category")
     return frame
+
+
+def repeated(frame: pd.DataFrame, key: str, values: Iterable[Any]) -> pd.DataFrame:
+    """The frame once for each value of a key, in cells of their own."""
+    parts = [frame.assign(**{key: value, "cell_id": frame["cell_id"] + f"-{value}"}) for value in values]
+    return pd.concat(parts, ignore_index=True)
 
 
 def fail(frame: pd.DataFrame, rows: Sequence[int], error: str = "LinAlgError") -> pd.DataFrame:

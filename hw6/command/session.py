@@ -225,7 +225,7 @@ def announce_experiments(line: CommandLine, *, all_of_them: bool = False) -> Non
         from hydra.core.config_store import ConfigStore
 
         for experiment in registry.foreign_experiments():
-            node = {**(experiment.defaults or {}), "experiment": experiment.name}
+            node = {**(experiment.config or {}), "experiment": experiment.name}
             ConfigStore.instance().store(
                 group="experiment", name=experiment.name, node=node, package="_global_", provider="hw6"
             )

@@ -67,8 +67,8 @@ class Experiment:
         memory: the bytes that each cell needs while it runs, over those of an idle process.
         measured: the metrics that are measured (times, memory): they may differ from run to run.
         defaults: for an experiment outside this package: its keys with their defaults, as they would stand in
-            ``conf/experiment/<name>.yaml`` (a "defaults" entry may list config groups). Left out, it is made from the
-            keys' own defaults, where all have one.
+            ``conf/experiment/<name>.yaml`` (a "defaults" entry may list config groups). Left out, the keys' own
+            defaults are taken (``config``).
         drawing: the figure as data; or a function to it from the distinct values of each key in a table, in order.
         shorthands: numbers that may be typed for a choice of a config group.
         finite: whether a nan or an infinity in a metric is a failure of its cell.
@@ -101,8 +101,15 @@ class Experiment:
         wrong = mistakes_of(self)
         if wrong:
             raise BadExperiment(str(self.name), wrong)
-        if self.defaults is None and all(key.default is not UNSET for key in self.keys.values()):
-            object.__setattr__(self, "defaults", nested({name: key.default for name, key in self.keys.items()}))
+
+    @property
+    def config(self) -> Mapping[str, Any] | None:
+        """Its keys with their values where nobody gives any, nested; None where some have none."""
+        if self.defaults is not None:
+            return self.defaults
+        if any(key.default is UNSET for key in self.keys.values()):
+            return None
+        return nested({name: key.default for name, key in self.keys.items()})
 
 
 class BadExperiment(BadInput, ValueError):

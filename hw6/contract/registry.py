@@ -66,7 +66,7 @@ def register(experiment: Experiment) -> None:
     """
     if _registered.get(experiment.name, experiment) is not experiment or experiment.name in EXPERIMENTS:
         raise ValueError(f"experiment {experiment.name} is registered already")
-    if experiment.defaults is None:
+    if experiment.config is None:
         raise ValueError(f"experiment {experiment.name} needs defaults: a value for each of its keys")
     _registered[experiment.name] = experiment
 
@@ -89,7 +89,7 @@ def experiment_names() -> list[str]:
 def foreign_experiments() -> list[Experiment]:
     """The experiments that this package does not bring; one without defaults cannot be chosen and is left out."""
     found = {experiment.name: experiment for experiment in (*_announced(), *_registered.values())}
-    return [experiment for experiment in found.values() if experiment.defaults is not None]
+    return [experiment for experiment in found.values() if experiment.config is not None]
 
 
 def all_shorthands() -> list[Shorthand]:

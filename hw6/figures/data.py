@@ -1,4 +1,4 @@
-"""A figure as plain arrays and texts: what ``curves`` computes, what ``draw`` draws, what tests look at."""
+"""Data: a figure as plain arrays and texts: what ``curves`` computes, what ``draw`` draws, what tests look at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Axis:
+class DrawnAxis:
     """A horizontal axis, or the vertical one of a map.
 
     Attributes:
@@ -104,8 +104,8 @@ class Curves:
     """
 
     name: str
-    x: Axis
-    y: Axis | None
+    x: DrawnAxis
+    y: DrawnAxis | None
     panels: tuple[CurvePanel, ...] | tuple[MapPanel, ...]
     ordered: bool
     diagonal: str

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from hw6.figures.data import Axis, Curve, CurvePanel, Curves, MapPanel
+from hw6.figures.data import Curve, CurvePanel, Curves, DrawnAxis, MapPanel
 
 COLUMN, PAGE = 3.4, 6.8  # inches
 GREY = "0.45"
@@ -71,7 +71,7 @@ def settings() -> AbstractContextManager[None]:
     return style.context(["default", *paper, SETTINGS])
 
 
-def draw(data: Curves) -> Figure:
+def draw(data: Curves) -> PaperFigure:
     """The figure."""
     with settings():
         figure = _draw_curves(data) if data.y is None else _draw_maps(data, data.y)
@@ -91,7 +91,7 @@ def render(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_curves(data: Curves) -> Figure:
+def _draw_curves(data: Curves) -> PaperFigure:
     panels = [panel for panel in data.panels if isinstance(panel, CurvePanel)]
     heights = [2.2] + [1.05] * (len(panels) - 1)
     figure = PaperFigure(figsize=(COLUMN, sum(heights) + 0.9), layout="constrained")
@@ -128,7 +128,7 @@ def _draw_curves(data: Curves) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, panel: CurvePanel, x: Axis, palette: dict[int, Any]) -> None:
+def _draw_panel(axes: Axes, panel: CurvePanel, x: DrawnAxis, palette: dict[int, Any]) -> None:
     """Bands, then lines or dots; or the outlines of bars."""
     if panel.bars:
         for curve in panel.curves:
@@ -170,7 +170,7 @@ def _draw_panel(axes: Axes, panel: CurvePanel, x: Axis, palette: dict[int, Any])
         sns.scatterplot(_long(dots), **shared, markers=MARKERS[: len(order)], legend="full", zorder=3)
 
 
-def _dodge(x: Axis, curve: Curve, palette: dict[int, Any]) -> float:
+def _dodge(x: DrawnAxis, curve: Curve, palette: dict[int, Any]) -> float:
     """How far a curve's dots stand aside, so that the bars of one category stand side by side."""
     count = len(palette)
     return (list(palette).index(curve.style) - (count - 1) / 2) * 0.5 / max(count, 2) if x.names else 0.0
@@ -182,7 +182,7 @@ def _long(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame({"curve": np.repeat(curve, list(map(len, x))), "x": np.concatenate(x), "y": np.concatenate(y)})
 
 
-def _draw_maps(data: Curves, y: Axis) -> Figure:
+def _draw_maps(data: Curves, y: DrawnAxis) -> PaperFigure:
     panels = [panel for panel in data.panels if isinstance(panel, MapPanel)]
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
@@ -215,7 +215,7 @@ def _draw_maps(data: Curves, y: Axis) -> Figure:
     return figure
 
 
-def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: Axis, norm: Normalize) -> Any:
+def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: DrawnAxis, norm: Normalize) -> Any:
     axes.set_facecolor("0.85")  # where there is no row
     edges = (_edges(panel.x, data.x.log), _edges(panel.y, y.log))
     # Not sns.heatmap: its cells are numbered, so an uneven or logarithmic axis and lines at p = n would have no place.
@@ -249,7 +249,7 @@ def _draw_map(axes: Axes, panel: MapPanel, data: Curves, y: Axis, norm: Normaliz
     return image
 
 
-def _name_marks(axes: Axes, x: Axis) -> None:
+def _name_marks(axes: Axes, x: DrawnAxis) -> None:
     for place, text in x.marks:
         axes.annotate(
             text, (place, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -265,7 +265,7 @@ def _edges(centres: np.ndarray, log: bool) -> np.ndarray:
     return np.exp(edges) if log else edges
 
 
-def _draw_axis(axes: Axes, x: Axis, whole: bool) -> None:
+def _draw_axis(axes: Axes, x: DrawnAxis, whole: bool) -> None:
     axes.set_xlabel(x.label)
     if x.log:
         axes.set_xscale("log")

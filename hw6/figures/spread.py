@@ -1,4 +1,4 @@
-"""The centre of repeated values, and a band around it.
+"""Spread: the centre of repeated values, and a band around it.
 
     statistic   band                what it is
     median      quartiles           from the first to the third quartile
@@ -6,8 +6,7 @@
     mean        se                  one standard error to either side
     either      none                no band
 
-Near an interpolation peak the values are heavy-tailed and a mean follows its largest seeds: hence the median unless
-asked otherwise.
+Where repeats have heavy tails a mean follows the largest of them: hence the median unless asked otherwise.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""A frame in a few lines of text: how much there is, what was swept, what is best, what failed and why."""
+"""The summary: a frame in a few lines of text: how much there is, what was swept, what is best, what failed and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hw6.errors import BadInput
-from hw6.figures.axes import Column, column, combine, experiment_of, filled, finished, swept, values_of
+from hw6.figures.codes import Column, column, combine, single
 from hw6.figures.names import name_of, number, placeholders
 from hw6.figures.spread import spread
+from hw6.figures.table import Table, lost, table_of
 from hw6.words import counted
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _indented(lines: Iterator[str]) -> list[str]:
 
 def _amount(frame: pd.DataFrame, name: str) -> str:
     """How many cells and rows, and how long they took."""
-    failed, cells = len(_lost(frame)), frame["cell_id"].nunique()
+    failed, cells = len(lost(frame)), frame["cell_id"].nunique()
     text = f"{name}: {counted(cells, 'cell')}"
     if failed:
         text += f" ({cells - failed:,} done, {failed:,} failed)"
@@ -53,33 +54,23 @@ def _amount(frame: pd.DataFrame, name: str) -> str:
     return text + (f", {seconds:,.{0 if seconds >= 100 else 3}f} s of computing" if seconds >= 0.001 else "")
 
 
-def _lost(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each cell that failed and was finished nowhere else."""
-    done = (frame["status"] == "done").to_numpy(dtype=bool)
-    bad = frame[~done].drop_duplicates("cell_id")
-    return bad[~bad["cell_id"].isin(frame["cell_id"][done])] if len(bad) else bad
-
-
 def _contents(frame: pd.DataFrame) -> Iterator[str]:
     """The axes, and the best cell of each group."""
     try:
-        experiment = experiment_of(frame)
+        table = table_of(frame)
     except BadInput:
         yield "this experiment is not installed here, so nothing more is known of its columns"
         return
-    frame, _ = finished(frame, experiment)
-    if not len(frame):
+    table = table.finished().filled()
+    if not len(table.frame):
         return
-    drawing = experiment.drawing(values_of(frame, experiment))
-    frame = filled(frame, drawing)
-    axes = swept(frame, experiment, drawing)
-    for axis in axes.values():
+    for axis in table.axes.values():
         yield f"{axis.key}: {len(axis.values):,} values, {_values(axis)}"
-    best = [metric for metric in drawing.best if metric in frame] or [
-        metric for metric in [experiment.objective] if metric is not None and metric in frame
+    best = [metric for metric in table.drawing.best if metric in table.drawable] or [
+        metric for metric in table.drawable if metric == table.experiment.objective
     ]
-    if best and axes and np.isfinite(frame[best[0]].to_numpy(dtype=np.float64, na_value=np.nan)).any():
-        yield from _best(frame, drawing, axes, best)
+    if best and table.axes and np.isfinite(table.numbers(best[0])).any():
+        yield from _best(table, best)
 
 
 def _values(axis: Column) -> str:
@@ -87,62 +78,52 @@ def _values(axis: Column) -> str:
     return ", ".join(shown) if len(shown) <= SHOWN else f"{shown[0]} to {shown[-1]}"
 
 
-def _best(frame: pd.DataFrame, drawing: Drawing, axes: dict[str, Column], metrics: list[str]) -> Iterator[str]:
+def _best(table: Table, metrics: Sequence[str]) -> Iterator[str]:
     """For each combination of choices, the place on the numeric axes with the smallest median of the first metric."""
-    values = frame[metrics[0]].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = table.numbers(metrics[0])
     finite = np.isfinite(values)
-    free = [axis for axis in axes.values() if axis.key not in drawing.repeats]
+    free = [axis for axis in table.axes.values() if axis.key not in table.drawing.repeats]
     groups, places = [axis for axis in free if not axis.numeric], [axis for axis in free if axis.numeric]
     members, place_of = combine([axis.codes[finite] for axis in [*groups, *places]], int(finite.sum()))
     medians = spread(values[finite], place_of, len(members), "median", "none")
-    fillers = {key: column(frame, key) for key in placeholders(drawing) if key in frame}
     kinds, kind_of = combine([members[:, i] for i in range(len(groups))], len(members))
     if not places and len(kinds) < 2:
         return
     repeated = medians.count.max() > 1
     yield f"smallest {metrics[0]}" + (" (medians)" if repeated else "") + ":"
+    fillers = table.columns(placeholders(table.drawing))
     order = sorted(range(len(kinds)), key=lambda kind: float(medians.centre[kind_of == kind].min()))
     for kind in order[:SHOWN]:
         inside = np.flatnonzero(kind_of == kind)
         winner = inside[np.argmin(medians.centre[inside])]
         rows = np.flatnonzero(finite)[place_of == winner]
-        single = {key: one.values[one.codes[rows[0]]] for key, one in fillers.items() if np.ptp(one.codes[rows]) == 0}
-        where = ", ".join(_where(groups, places, members[winner], drawing, single))
-        numbers = [f"{metric} {_median(frame, metric, rows)}" for metric in metrics]
+        where = ", ".join(_where([*groups, *places], members[winner], table.drawing, single(fillers, rows)))
+        numbers = [f"{metric} {np.median(table.numbers(metric)[rows]):.4g}" for metric in metrics]
         yield f"  {where}: {', '.join(numbers)}"
     if len(order) > SHOWN:
         yield f"  ... and {counted(len(order) - SHOWN, 'more group')}"
 
 
-def _where(
-    groups: list[Column], places: list[Column], codes: np.ndarray, drawing: Drawing, single: dict[str, Any]
-) -> Iterator[str]:
+def _where(axes: Sequence[Column], codes: np.ndarray, drawing: Drawing, values: Mapping[str, Any]) -> Iterator[str]:
     """The names of a combination of values, each key once."""
     told: set[str] = set()
-    for axis, code in zip([*groups, *places], codes, strict=True):
+    for axis, code in zip(axes, codes, strict=True):
         if code >= 0 and axis.key not in told:
-            name, keys = name_of(
-                axis.key, axis.values[code], drawing, {k: v for k, v in single.items() if v is not None}
-            )
+            name, keys = name_of(axis.key, axis.values[code], drawing, values)
             told |= keys
             yield name
 
 
-def _median(frame: pd.DataFrame, metric: str, rows: np.ndarray) -> str:
-    numbers = frame[metric].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
-    return f"{np.median(numbers):.4g}"
-
-
 def _failures(frame: pd.DataFrame) -> Iterator[str]:
     """Failed cells by the kind of error, the most frequent first, with what they said."""
-    bad = _lost(frame)
+    bad = lost(frame)
     if not len(bad):
         return
-    kinds = column(bad, "error_type")
+    kinds = column(bad["error_type"], "error_type")
     counts = np.bincount(kinds.codes[kinds.codes >= 0], minlength=len(kinds.values))
     yield "failed:"
     for kind in np.argsort(-counts, kind="stable"):
-        messages = column(bad[kinds.codes == kind], "error_message").values
+        messages = column(bad["error_message"][kinds.codes == kind], "error_message").values
         text = " ".join(str(messages[0]).split()) if len(messages) else ""
         text = text if len(text) <= LENGTH else text[: LENGTH - 3] + "..."
         more = f" (and {counted(len(messages) - 1, 'other message')})" if len(messages) > 1 else ""

@@ -7,7 +7,7 @@
 
     loop       a branch after the other, as one would write it down
     grouped    the branches as groups of one convolution: an intermediate of 32 * 256 channels
-    fused      the first two stages for all branches at once, the last one tile by tile (``stm_convolution``)
+    fused      the first two stages for all branches at once, the last one tile by tile (``branch_sum``)
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ KINK = 1e-5
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-class Setting(NamedTuple):
+class Problem(NamedTuple):
     """What decides input and parameters; the answer of every implementation is the same up to rounding."""
 
     seed: int
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One implementation at one setting.
+    """One implementation on one problem.
 
     Attributes:
         parameters: their number.
@@ -51,10 +51,10 @@ class Measured(NamedTuple):
     difference: float
 
 
-def measure(setting: Setting, implementation: str, repeats: int) -> Measured:
+def measure(problem: Problem, implementation: str, repeats: int) -> Measured:
     """Measure one implementation: one untimed pass, in which memory is counted, then ``repeats`` timed ones."""
-    layer = make_layer(setting, implementation)
-    x, upstream = problem(setting)
+    layer = make_layer(problem, implementation)
+    x, upstream = tensors(problem)
     x = x.detach().requires_grad_()
     _forget(layer, x)
     answer: list[Tensor] = []
@@ -65,7 +65,7 @@ def measure(setting: Setting, implementation: str, repeats: int) -> Measured:
 
     peak = peak_bytes(step)
     mine = [answer.pop().detach(), *gradients(layer, x)]
-    difference = 0.0 if implementation == "loop" else largest_difference(mine, reference(setting))
+    difference = 0.0 if implementation == "loop" else largest_difference(mine, reference(problem))
     del mine
     times = np.array([_timed(layer, x, upstream) for _ in range(repeats)]) * 1e3
     count = sum(parameter.numel() for parameter in layer.parameters())
@@ -73,12 +73,12 @@ def measure(setting: Setting, implementation: str, repeats: int) -> Measured:
     return Measured(count, forward, backward, peak, difference)
 
 
-def make_layer(setting: Setting, implementation: str) -> STMConvLayer:
+def make_layer(problem: Problem, implementation: str) -> STMConvLayer:
     """The layer with parameters drawn from the stream of the seed, by the law of ``nn.Conv2d``."""
     with torch.device("meta"):  # its own initial values would come from torch's global generator
         layer = STMConvLayer(implementation=implementation)
-    layer = layer.to_empty(device="cpu").to(DTYPES[setting.dtype])
-    stream = streams.generator(setting.seed, streams.STM_PARAMETERS)
+    layer = layer.to_empty(device="cpu").to(DTYPES[problem.dtype])
+    stream = streams.generator(problem.seed, streams.STM_PARAMETERS)
     with torch.no_grad():
         for conv in (layer.conv1, layer.conv2, layer.conv3):
             bound = conv.weight[0].numel() ** -0.5
@@ -89,21 +89,21 @@ def make_layer(setting: Setting, implementation: str) -> STMConvLayer:
 
 
 @lru_cache(maxsize=1)
-def problem(setting: Setting) -> tuple[Tensor, Tensor]:
+def tensors(problem: Problem) -> tuple[Tensor, Tensor]:
     """Input and upstream gradient, standard normal, (batch, 256, resolution, resolution) each; not to be changed.
 
     The upstream gradient is zero where it would meet a kink of a ReLU (``at_kinks``): there the gradient is not
     defined within rounding, and two right implementations differ by a whole entry.
     """
-    shape = (setting.batch, 256, setting.resolution, setting.resolution)
+    shape = (problem.batch, 256, problem.resolution, problem.resolution)
     x, upstream = (
-        torch.from_numpy(streams.normal(setting.seed, role, *shape))
+        torch.from_numpy(streams.normal(problem.seed, role, *shape))
         for role in (streams.STM_INPUT, streams.STM_GRADIENT)
     )
-    layer = make_layer(setting._replace(dtype="float64"), "loop")
+    layer = make_layer(problem._replace(dtype="float64"), "loop")
     for image, g in zip(x, upstream, strict=True):
         g[at_kinks(layer, image)] = 0.0
-    return x.to(DTYPES[setting.dtype]), upstream.to(DTYPES[setting.dtype])
+    return x.to(DTYPES[problem.dtype]), upstream.to(DTYPES[problem.dtype])
 
 
 @torch.no_grad()
@@ -130,11 +130,11 @@ def at_kinks(layer: STMConvLayer, image: Tensor) -> Tensor:
     return found
 
 
-@lru_cache(maxsize=1)  # the implementations of one setting stand side by side
-def reference(setting: Setting) -> tuple[Tensor, ...]:
+@lru_cache(maxsize=1)  # the implementations of one problem stand side by side
+def reference(problem: Problem) -> tuple[Tensor, ...]:
     """Output and gradients by the loop, image after image, so that the memory of one image is enough."""
-    layer = make_layer(setting, "loop")
-    x, upstream = problem(setting)
+    layer = make_layer(problem, "loop")
+    x, upstream = tensors(problem)
     outputs, inputs = [], []
     for one, g in zip(x, upstream, strict=True):
         image = one[None].clone().requires_grad_()

@@ -24,7 +24,7 @@ KERNEL = 1.3e-8  # seconds for an entry of the arc-cosine kernel
 
 
 @dataclass(frozen=True)
-class Work:
+class Fits:
     """The fits to be priced, an entry a cell.
 
     Attributes:
@@ -47,50 +47,50 @@ class Work:
     nested: np.ndarray
 
 
-def seconds(work: Work) -> np.ndarray:
+def seconds(fits: Fits) -> np.ndarray:
     """Seconds of one core for each cell; what cells share is split evenly among them."""
-    p, n, m = work.p, work.n, work.lambdas
+    p, n, m = fits.p, fits.n, fits.lambdas
     narrow = p <= n
     side = np.minimum(p, n)
-    direct = (n <= FEW_ROWS) | (work.smallest < SMALL_LAMBDA)
+    direct = (n <= FEW_ROWS) | (fits.smallest < SMALL_LAMBDA)
     step = np.where(narrow, 2.0 * NARROW, 2.0 * WIDE)
     nearest = np.floor((p + step / 2) / step) * step
     anchor = np.where(
         narrow, np.where(nearest <= n, nearest, nearest - step), np.where(nearest > n, nearest, nearest + step)
     )
-    anchor = np.where(direct | ~work.nested, p, anchor)
+    anchor = np.where(direct | ~fits.nested, p, anchor)
     q = np.abs(p - anchor)
     rank = np.where(narrow & ~direct, anchor, side)
 
-    own: np.ndarray = CALLS + 2 * m * rank * (work.queries + 2 * q) / FLOPS + m * rank * 8e-9
+    own: np.ndarray = CALLS + 2 * m * rank * (fits.queries + 2 * q) / FLOPS + m * rank * 8e-9
     own += np.where(q > 0, 2 * m * rank * q * (q + 1) / FLOPS + m * (SOLVE[0] + SOLVE[1] * q + SOLVE[2] * q * q), 0.0)
-    own += work.risks * p * p / 2 * KERNEL
+    own += fits.risks * p * p / 2 * KERNEL
 
     route = np.where(direct, 0.0, np.where(narrow, 1.0, 2.0))
-    column = work.d * NORMAL + (n + work.queries) * (2 * work.d / FLOPS + ENTRY)
+    column = fits.d * NORMAL + (n + fits.queries) * (2 * fits.d / FLOPS + ENTRY)
     shared = np.where(
         direct,
         SVD[0] * n * p + SVD[1] * side * n * p + p * column,
         EIGH[0] * rank**2
         + EIGH[1] * rank**3
-        + 2 * rank * (work.queries * rank + 1.5 * n * step) / FLOPS
+        + 2 * rank * (fits.queries * rank + 1.5 * n * step) / FLOPS
         + 2 * step**2 * rank * 1e-9,
     )
-    key = np.stack((work.group, route, anchor))
+    key = np.stack((fits.group, route, anchor))
     order = np.lexsort(key[::-1])
     first = np.ones(len(order), dtype=bool)
     first[1:] = (np.diff(key[:, order]) != 0).any(axis=0)
     number = np.cumsum(first) - 1  # of the anchor, in rising order
     heads = order[first]
     # A narrow or wide anchor also carries the features and the kernel on from the anchor before it.
-    before = np.where(_same(work.group[heads], route[heads]), np.concatenate(([0.0], anchor[heads][:-1])), 0.0)
-    grown = np.where(work.nested, anchor, p)[heads] - np.where(work.nested[heads], before, 0.0)
-    kernel = np.where(narrow, 0.0, n * (n + 2 * work.queries) / FLOPS + n * n / WIDE * 0.5e-9)
+    before = np.where(_same(fits.group[heads], route[heads]), np.concatenate(([0.0], anchor[heads][:-1])), 0.0)
+    grown = np.where(fits.nested, anchor, p)[heads] - np.where(fits.nested[heads], before, 0.0)
+    kernel = np.where(narrow, 0.0, n * (n + 2 * fits.queries) / FLOPS + n * n / WIDE * 0.5e-9)
     per_anchor = shared[heads] + np.where(direct[heads], 0.0, grown * (column + kernel)[heads])
     weights = np.bincount(number, minlength=len(heads))
     total = np.empty(len(p))
     total[order] = (per_anchor / weights)[number]
-    own += total + _once(work)
+    own += total + _once(fits)
     return own
 
 
@@ -101,12 +101,12 @@ def _same(group: np.ndarray, route: np.ndarray) -> np.ndarray:
     return same
 
 
-def _once(work: Work) -> np.ndarray:
+def _once(fits: Fits) -> np.ndarray:
     """What a group costs whatever its widths: data, streams, the first piece of G; split among its cells."""
-    rows = work.n + work.queries
-    once = 5e-4 + NORMAL * work.d * (rows + np.where(work.nested, 1536, 0)) + rows * work.d * 3e-9
-    once = np.where(work.nested, once, once + 750 * 150 * work.d * 2.5 * NORMAL)  # the starter's stream up to its end
-    group = work.group.astype(np.int64)
+    rows = fits.n + fits.queries
+    once = 5e-4 + NORMAL * fits.d * (rows + np.where(fits.nested, 1536, 0)) + rows * fits.d * 3e-9
+    once = np.where(fits.nested, once, once + 750 * 150 * fits.d * 2.5 * NORMAL)  # the starter's stream up to its end
+    group = fits.group.astype(np.int64)
     share: np.ndarray = once / np.bincount(group)[group]
     return share
 
@@ -114,5 +114,5 @@ def _once(work: Work) -> np.ndarray:
 def bytes_needed(p: np.ndarray, d: np.ndarray, n: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """The memory of a cell at its peak, roughly: G, the decomposed matrix with its workspace, rows and features."""
     side = np.minimum(p, n)
-    need: np.ndarray = 8.0 * (1.0 * p * d + 6.0 * side * side + 2.0 * (n + queries) * (side + 1536.0 + d))
+    need: np.ndarray = 8.0 * (1.0 * p * d + 16.0 * side * side + 2.0 * (n + queries) * (side + 1536.0 + d))
     return need

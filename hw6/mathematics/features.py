@@ -13,59 +13,20 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hw6.mathematics import streams
+from hw6.mathematics.activations import ACTIVATIONS, FEATURES, IN_PLACE
+
+__all__ = ["FEATURES", "PIECE", "Directions", "NestedFeatures", "phi", "relu"]
 
 PIECE = 1536  # rows of G drawn at once: a multiple of every tile width, so that a tile lies within one piece
 
 
-def relu(z: np.ndarray) -> np.ndarray:
-    """max(z, 0), in place."""
-    np.maximum(z, 0.0, out=z)
-    return z
+def phi(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of one of ``FEATURES``; it may overwrite its argument and gives it back."""
+    value = ACTIVATIONS[name].value
+    return lambda z: value(IN_PLACE, z)
 
 
-def leaky_relu(z: np.ndarray) -> np.ndarray:
-    """max(z, z / 100): the default slope of torch.nn.LeakyReLU."""
-    np.maximum(z, 0.01 * z, out=z)
-    return z
-
-
-def tanh(z: np.ndarray) -> np.ndarray:
-    """tanh(z), in place."""
-    np.tanh(z, out=z)
-    return z
-
-
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-z)), as (1 + tanh(z / 2)) / 2: no overflow for any z."""
-    z *= 0.5
-    np.tanh(z, out=z)
-    z += 1.0
-    z *= 0.5
-    return z
-
-
-def cosine(z: np.ndarray) -> np.ndarray:
-    """cos(z), in place."""
-    np.cos(z, out=z)
-    return z
-
-
-def identity(z: np.ndarray) -> np.ndarray:
-    """Linear features: A_p has at most d nonzero singular values."""
-    return z
-
-
-Activation = Callable[[np.ndarray], np.ndarray]
-
-# Each may overwrite its argument, and works entry by entry.
-FEATURES: dict[str, Activation] = {
-    "relu": relu,
-    "leaky_relu": leaky_relu,
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "cosine": cosine,
-    "identity": identity,
-}
+relu = phi("relu")  # of the homework's own weights, which are no part of a nested family
 
 
 class Directions:
@@ -100,7 +61,7 @@ class NestedFeatures:
     def __init__(self, x_train: np.ndarray, x_query: np.ndarray, directions: Directions, activation: str) -> None:
         self.x_train, self.x_query = x_train, x_query  # (n, d), (m, d)
         self.directions = directions
-        self.activation = FEATURES[activation]
+        self.activation = phi(activation)
 
     def tile(self, start: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Columns start ... start + width - 1 of U (n, width) and of T (m, width); start is a multiple of width."""

@@ -29,7 +29,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hw6.mathematics.activations import ACTIVATIONS, Activation
+from hw6.mathematics.activations import ACTIVATIONS, NUMPY, Activation
 
 INPUT_KURTOSIS = {"normal": 3.0, "uniform": 1.8, "rademacher": 1.0}  # E x^4 at unit variance
 WEIGHT_KURTOSIS = {"uniform": 1.8, "normal": 3.0}
@@ -78,13 +78,13 @@ INITS: dict[str, Init] = {
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkLaw:
     """A multi-layer perceptron, as a law of random functions.
 
     Attributes:
         widths: (n_0, ..., n_L), L >= 1. The homework has n_L = 1.
         init: a key of ``INITS``.
-        activation: a key of ``ACTIVATIONS``; of the hidden layers.
+        activation: a name of ``activations.INITIALIZATION``; of the hidden layers.
         input_law: a key of ``INPUT_KURTOSIS``.
     """
 
@@ -127,7 +127,7 @@ class Moments:
         return np.where(relative < NO_SPREAD, 0.0, relative)  # NaN stays: it compares false
 
 
-def moments(network: Network) -> Moments:
+def moments(network: NetworkLaw) -> Moments:
     """The moments of every layer, in O(depth).
 
     Variances are floats: they overflow to inf, or vanish, where the signal does so by more than 300 decades.
@@ -172,13 +172,13 @@ def _activated(
     if last:  # linear
         return v, kurtosis, pair
     if activation.slopes is None:
-        return gaussian_mean(lambda h: activation.value(h) ** 2, v), math.nan, math.nan
+        return gaussian_mean(lambda h: activation.value(NUMPY, h) ** 2, v), math.nan, math.nan
     above, below = activation.slopes
     half = (above**2 + below**2) / 2
     return half * v, (above**4 + below**4) / 2 / half**2 * kurtosis, pair
 
 
-def _gradients(network: Network, variance: np.ndarray) -> np.ndarray:
+def _gradients(network: NetworkLaw, variance: np.ndarray) -> np.ndarray:
     """E (dy_{L,1} / dy_{l,j})^2 for l = 0 ... L, from g_l = A_{l+1}' D_{l+1} g_{l+1}, D = diag s'(h), D_L = 1.
 
     Given y_l, the later layers have E g g' = c I, whatever y_l is: flipping the sign of a row of (A_{l+1}, b_{l+1})
@@ -206,7 +206,7 @@ def mean_square_slope(activation: Activation, v: float) -> float:
     """E s'(h)^2 for h of variance v: exact for two slopes, by quadrature for normal h otherwise."""
     if activation.slopes is not None:
         return (activation.slopes[0] ** 2 + activation.slopes[1] ** 2) / 2
-    return gaussian_mean(lambda h: activation.slope(h) ** 2, v)
+    return gaussian_mean(lambda h: activation.slope(NUMPY, h) ** 2, v)
 
 
 @lru_cache(maxsize=1)

@@ -20,8 +20,8 @@ from itertools import pairwise
 import numpy as np
 
 from hw6.mathematics import streams
-from hw6.mathematics.activations import ACTIVATIONS
-from hw6.mathematics.initialization import BINS, EDGE, INITS, Moments, Network, moments
+from hw6.mathematics.activations import ACTIVATIONS, NUMPY
+from hw6.mathematics.initialization import BINS, EDGE, INITS, Moments, NetworkLaw, moments
 
 BATCH_BYTES = 8 << 20  # of weights in a batch: products follow the draw while they are in the last cache
 MOST_IN_BATCH = 4096
@@ -78,7 +78,7 @@ class _Layout:
     deviation: float
 
 
-def numbers_drawn(network: Network) -> int:
+def numbers_drawn(network: NetworkLaw) -> int:
     """How many numbers a network needs: its weights and biases, made even."""
     biased = INITS[network.init].has_bias
     count = sum(n * out + (out if biased else 0) for n, out in pairwise(network.widths))
@@ -90,7 +90,7 @@ def networks_in_batch(drawn: int) -> int:
     return max(1, min(MOST_IN_BATCH, BATCH_BYTES // (4 * drawn)))
 
 
-def simulate(network: Network, networks: int, seed: int, theory: Moments | None = None) -> Simulated:
+def simulate(network: NetworkLaw, networks: int, seed: int, theory: Moments | None = None) -> Simulated:
     """Draw so many independent networks, each with an input of its own.
 
     Args:
@@ -145,7 +145,7 @@ def _error(mean: np.ndarray, square: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0) / (count - 1)))
 
 
-def _lay_out(network: Network, theory: Moments) -> _Layout:
+def _lay_out(network: NetworkLaw, theory: Moments) -> _Layout:
     init, depth = INITS[network.init], network.depth
     parts: list[tuple[slice, slice | None, tuple[int, int]]] = []
     place = 0
@@ -175,7 +175,7 @@ def _powers_of_two(squares: np.ndarray) -> np.ndarray:
 class _Source:
     """Weights and inputs, batch after batch; the same arrays are filled again."""
 
-    def __init__(self, network: Network, layout: _Layout, seed: int, size: int) -> None:
+    def __init__(self, network: NetworkLaw, layout: _Layout, seed: int, size: int) -> None:
         self._network, self._layout = network, layout
         self._law = INITS[network.init].law
         self._weights = np.empty((size, layout.length), dtype=np.float32)
@@ -229,7 +229,7 @@ def orthogonal(normal: np.ndarray) -> np.ndarray:
 
 
 def _forward(
-    network: Network, layout: _Layout, weights: np.ndarray, x: np.ndarray
+    network: NetworkLaw, layout: _Layout, weights: np.ndarray, x: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """h_l and y_l, (count, n_l) each, in the units of layer l."""
     activation = ACTIVATIONS[network.activation]
@@ -240,12 +240,12 @@ def _forward(
         h *= np.float32(layout.weight[index] * (unit[0] / unit[1]))
         if biases is not None:
             h += weights[:, biases] * np.float32(layout.bias[index] / unit[1])
-        y = h if index == network.depth - 1 else activation.value(h)
+        y = h if index == network.depth - 1 else activation.value(NUMPY, h)
         yield h, y
 
 
 def _backward(
-    network: Network, layout: _Layout, weights: np.ndarray, signals: list[np.ndarray]
+    network: NetworkLaw, layout: _Layout, weights: np.ndarray, signals: list[np.ndarray]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each layer l = L ... 0 with the mean squares of dy_{L,1} / dy_l, (count,), in the units of layer l."""
     activation, depth = ACTIVATIONS[network.activation], network.depth
@@ -257,7 +257,7 @@ def _backward(
     for layer in range(depth - 2, -1, -1):
         part, _, shape = layout.parts[layer]
         if network.activation != "identity":
-            g = g * activation.slope(signals[layer])
+            g = g * activation.slope(NUMPY, signals[layer])
         g = np.matmul(g[:, None, :], weights[:, part].reshape(-1, *shape))[:, 0, :]
         g *= np.float32(layout.weight[layer] * (layout.gradient[layer + 1] / layout.gradient[layer]))
         yield layer, _mean_square(g)

@@ -23,7 +23,7 @@ This module imports torch: import it where rows are computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,81 +32,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from hw6.mathematics import streams
+from hw6.mathematics.activations import ACTIVATIONS, torch_functions, torch_reference
 
-Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
 SMALLEST = 2.0**-970  # below, float64 begins to lose digits to underflow: 2^-1022 / 2^-52
 
 
-def _sigmoid(z: Tensor) -> tuple[Tensor, Tensor]:
-    s = torch.sigmoid(z)
-    return s, s * (1.0 - s)
-
-
-def _tanh(z: Tensor) -> tuple[Tensor, Tensor]:
-    t = torch.tanh(z)
-    return t, (1.0 - t) * (1.0 + t)  # 1 - t^2 with t^2 rounded would lose half its digits at z = 9
-
-
-def _silu(z: Tensor) -> tuple[Tensor, Tensor]:
-    s = torch.sigmoid(z)
-    return z * s, s * (1.0 + z * (1.0 - s))
-
-
-def _gelu(z: Tensor) -> tuple[Tensor, Tensor]:
-    below = torch.special.ndtr(z)
-    density = torch.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    return z * below, below + z * density
-
-
-def _leaky(slope: float) -> Activation:
-    def both(z: Tensor) -> tuple[Tensor, Tensor]:
-        slopes = torch.ones_like(z).masked_fill_(z <= 0.0, slope)
-        return z * slopes, slopes
-
-    return both
-
-
-def _elu(z: Tensor) -> tuple[Tensor, Tensor]:
-    low = z.clamp(max=0.0)
-    return torch.where(z > 0.0, z, torch.expm1(low)), torch.exp(low)
-
-
-# From z to s(z) and s'(z). At a kink s' is what torch takes: 0 for relu, the left slope for leaky_relu.
-ACTIVATIONS: Mapping[str, Activation] = {
-    "identity": lambda z: (z, torch.ones_like(z)),
-    "relu": lambda z: (z.clamp(min=0.0), (z > 0.0).to(z.dtype)),
-    "leaky_relu": _leaky(0.01),
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-    "softplus": lambda z: (torch.logaddexp(z, torch.zeros_like(z)), torch.sigmoid(z)),
-    "silu": _silu,
-    "gelu": _gelu,
-    "elu": _elu,
-    "sin": lambda z: (torch.sin(z), torch.cos(z)),
-}
-# The same functions as torch names them, for the check by autograd.
-REFERENCE: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda z: z,
-    "relu": torch.relu,
-    "leaky_relu": functional.leaky_relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),  # torch.nn.Softplus is linear from 20 on
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-    "elu": functional.elu,
-    "sin": torch.sin,
-}
-
-
 @dataclass(frozen=True, eq=False)
-class Network:
+class Perceptron:
     """The parameters of the perceptron.
 
     Attributes:
         weights: A_1 (m, n), A_2 ... A_{L-1} (m, m), A_L (1, m); L is at least 2.
         biases: b_1 ... b_{L-1} (m,), b_L (1,).
-        activation: a key of ACTIVATIONS.
+        activation: a name of ``activations.RESIDUAL``.
         skip: whether layers 2 ... L-1 add their input.
         flat: the layer whose s' is set to 0, or 0 for none.
     """
@@ -136,21 +74,22 @@ class Trace:
     output: Tensor
 
 
-def forward(network: Network, x: Tensor) -> Trace:
+def forward(network: Perceptron, x: Tensor) -> Trace:
     """The values and slopes of every layer for an input x (n,).
 
     z_l is computed as ``autograd`` computes it: where s is saturated, a last bit of z_l can be many digits of s'(z_l).
     """
-    both = ACTIVATIONS[network.activation]
+    activation, functions = ACTIVATIONS[network.activation], torch_functions()
     y, slopes = [x], []
     for layer in range(1, network.depth):
-        value, slope = both(functional.linear(y[-1], network.weights[layer - 1], network.biases[layer - 1]))
+        z = functional.linear(y[-1], network.weights[layer - 1], network.biases[layer - 1])
+        slope, value = activation.slope(functions, z), activation.value(functions, z)  # which may be z itself
         slopes.append(torch.zeros_like(slope) if layer == network.flat else slope)
         y.append(value.add_(y[-1]) if network.skips(layer) else value)
     return Trace(y, slopes, functional.linear(y[-1], network.weights[-1], network.biases[-1]))
 
 
-def jacobian(network: Network, trace: Trace, layer: int) -> Tensor:
+def jacobian(network: Perceptron, trace: Trace, layer: int) -> Tensor:
     """dy_l/dy_{l-1} = diag(s'(z_l)) A_l + r_l I for l < L, and A_L for l = L; shape (entries of y_l, of y_{l-1})."""
     if layer == network.depth:
         return network.weights[-1]
@@ -158,7 +97,7 @@ def jacobian(network: Network, trace: Trace, layer: int) -> Tensor:
     return result + torch.eye(len(result), dtype=result.dtype, device=result.device) if network.skips(layer) else result
 
 
-def backward(network: Network, trace: Trace) -> list[Tensor]:
+def backward(network: Perceptron, trace: Trace) -> list[Tensor]:
     """dy_L/db_l for l = 1 ... L: g_l diag(s'(z_l)), and 1 for l = L; vectors of the shapes of the biases.
 
     g_l is carried from layer to layer by one product with A_l' and, with a skip, one addition.
@@ -200,13 +139,13 @@ def norm(values: Tensor) -> float:
     return largest * float(torch.linalg.vector_norm(values / largest)) if 0.0 < largest < math.inf else largest
 
 
-def autograd(network: Network, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+def autograd(network: Perceptron, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """dy_L/dA_l and dy_L/db_l by torch's automatic differentiation: the reference of the formulas."""
     weights = [weight.detach().requires_grad_() for weight in network.weights]
     biases = [bias.detach().requires_grad_() for bias in network.biases]
-    y = x
+    reference, y = torch_reference(network.activation), x
     for layer in range(1, network.depth):
-        value = REFERENCE[network.activation](functional.linear(y, weights[layer - 1], biases[layer - 1]))
+        value = reference(functional.linear(y, weights[layer - 1], biases[layer - 1]))
         value = value.detach() if layer == network.flat else value
         y = value + y if network.skips(layer) else value
     output = functional.linear(y, weights[-1], biases[-1])
@@ -221,7 +160,7 @@ def relative_difference(values: Tensor, reference: Tensor) -> float:
     return 0.0 if apart == 0.0 else apart / max(norm(reference), SMALLEST)
 
 
-def autograd_differences(network: Network, x: Tensor, trace: Trace, gradients_b: Sequence[Tensor]) -> np.ndarray:
+def autograd_differences(network: Perceptron, x: Tensor, trace: Trace, gradients_b: Sequence[Tensor]) -> np.ndarray:
     """For each layer, the larger of the relative differences of dy_L/dA_l and dy_L/db_l from autograd; (L,)."""
     reference_a, reference_b = autograd(network, x)
     return np.array(

@@ -5,7 +5,7 @@
 Two routes, chosen by the cell's own n, p and lambdas:
 
     anchors   every lambda at least SMALL_LAMBDA, and n > FEW_ROWS (``anchors``)
-    direct    a singular value decomposition of U_p itself (``direct``): smaller lambda, ridgeless, few rows.
+    direct    a singular value decomposition of U_p itself (``svd``): smaller lambda, ridgeless, few rows.
               The Gram matrix squares the condition number: at lambda = 1e-8 its RSS is right to three digits only.
 """
 

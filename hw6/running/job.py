@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,7 @@ class Job:
                 record.close(folder, {"cells": 1, "ran": 1, "failed": int(rows["error_type"].null_count == 0)})
         lines = tuple(f"the cell failed: {kind}: {text}" for kind, text in _failures(rows, block, ALONE))
         if alone:
-            if not self.quiet:
-                print_rows(rows, folder)
-            return Outcome(folder, 1, 1, len(lines), lines)
+            return Outcome(folder, 1, 1, len(lines), lines, tuple(_report(rows, folder)))
         if lines:
             raise FailedCells("; ".join(lines))
         return objective(config, block, rows)
@@ -198,17 +196,17 @@ def objective(config: DictConfig, block: Block, rows: dict[str, pa.Array]) -> fl
     return min(values) if values else None
 
 
-def print_rows(rows: dict[str, pa.Array], folder: Path) -> None:
-    """Print the rows of a single run, a column a line, and where they are."""
+def _report(rows: dict[str, pa.Array], folder: Path) -> Iterator[str]:
+    """The rows of a single run, a column a line, and where they are."""
     count = len(rows["cell_id"])
     width = max(len(name) for name in rows)
     for name, values in rows.items():
         if values.null_count < count:
             cells = values.to_pylist()
             text = "  ".join(_text(value) for value in cells[:6]) + (f"  ... {count} rows" if count > 6 else "")
-            print(f"{name:<{width}}  {text}")
-    print(f"1 cell: {short(folder)}")
-    print(f"next: python -m hw6.aggregate {shlex.quote(short(folder))}")
+            yield f"{name:<{width}}  {text}"
+    yield f"1 cell: {short(folder)}"
+    yield f"next: python -m hw6.aggregate {shlex.quote(short(folder))}"
 
 
 def _text(value: object) -> str:

@@ -16,6 +16,7 @@ class Outcome:
         ran: those that ran now; the others were done before.
         failed: those of them that failed.
         lines: what failed, a line a cause.
+        report: what is printed of a single cell, a line a column.
     """
 
     folder: Path
@@ -23,3 +24,4 @@ class Outcome:
     ran: int
     failed: int
     lines: tuple[str, ...] = ()
+    report: tuple[str, ...] = ()

@@ -50,10 +50,12 @@ def test_its_arguments_are_kept() -> None:
 
 
 def test_defaults_come_from_the_keys_where_all_have_one() -> None:
-    assert made().defaults == {"n": 1, "inner": {"x": 0.5}}
+    assert made().config == {"n": 1, "inner": {"x": 0.5}}
+    assert made().defaults is None, "arguments are kept as they are, so that a changed copy has its own defaults"
+    assert replace(made(), keys={"m": Integer(help="a number", default=3)}).config == {"m": 3}
     keys = {"n": Integer(help="a number", default=1), "m": Integer(help="a number")}
-    assert made(keys=keys).defaults is None
-    assert made(keys=keys, defaults={"n": 4, "m": 5}).defaults == {"n": 4, "m": 5}
+    assert made(keys=keys).config is None
+    assert made(keys=keys, defaults={"n": 4, "m": 5}).config == {"n": 4, "m": 5}
 
 
 NUMBER = Integer(help="a number", default=0)

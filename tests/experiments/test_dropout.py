@@ -100,7 +100,7 @@ def test_torchs_threads_and_random_numbers_are_left_alone() -> None:
         ("mode=test", ["mode=test: ", "train, eval"]),
         ("seed=-1", ["seed=-1: ", "whole number"]),
         ("samples=0", ["samples=0: ", "from 64"]),
-        ("samples=10000000000000", ["samples=10000000000000: ", "GB", "fewer samples"]),
+        ("samples=10000000000000", ["samples=10000000000000: ", "GB of memory", "smaller samples"]),
         ("p=3", ["p=3: ", "dropout does not read it", "activation"]),
         ("lambda=tuned", ["lambda=tuned: ", "dropout does not read it"]),
     ],

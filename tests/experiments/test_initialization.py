@@ -9,7 +9,7 @@ from recipes import assert_same_rows
 
 from hw6.experiments.initialization import DEPTH, EXPERIMENT, KEYS, METRICS, WIDTH
 from hw6.figures.curves import curves
-from hw6.mathematics.activations import ACTIVATIONS
+from hw6.mathematics.activations import INITIALIZATION
 from hw6.mathematics.initialization import BINS, INITS, INPUT_KURTOSIS
 
 NAME = "experiment=initialization"
@@ -164,11 +164,11 @@ REFUSED = {
     "no networks": (["networks=0"], ["networks=0: ", "whole number from 1"]),
     "init unknown": (["init=he"], ["init=he: ", *INITS]),
     "init near miss": (["init=xavier_unifrom"], ["init=xavier_unifrom: ", "did you mean xavier_uniform?"]),
-    "activation unknown": (["activation=step"], ["activation=step: ", *ACTIVATIONS]),
+    "activation unknown": (["activation=step"], ["activation=step: ", *INITIALIZATION]),
     "input law unknown": (["input_law=cauchy"], ["input_law=cauchy: ", *INPUT_KURTOSIS]),
     "seed negative": (["seed=-1"], ["seed=-1: ", "whole number from 0"]),
-    "too wide": (["width=10000000"], ["width=10000000: ", "GB", "smaller widths or fewer layers"]),
-    "too deep": (["depth=1000000000000"], ["depth=1000000000000: ", "GB", "fewer layers"]),
+    "too wide": (["width=10000000"], ["width=10000000: ", "GB of memory", "smaller width"]),
+    "too deep": (["depth=1000000000000"], ["depth=1000000000000: ", "GB of memory", "smaller depth"]),
     "too wide a list": (["widths=[9000000,9000000]"], ["widths=[9000000,9000000]: ", "GB"]),
     "p": (["p=3"], ["p=3: ", "initialization does not read it"]),
     "lambda": (["lambda=tuned"], ["lambda=tuned: ", "initialization does not read it"]),
@@ -279,5 +279,5 @@ def test_named_sweeps_run_and_draw(command, name):
 
 def test_documentation_names_what_there_is():
     text = (Path(__file__).parents[2] / "docs" / "mathematics" / "initialization.md").read_text()
-    for name in (*KEYS, *METRICS, *INITS, *ACTIVATIONS, *INPUT_KURTOSIS):
+    for name in (*KEYS, *METRICS, *INITS, *INITIALIZATION, *INPUT_KURTOSIS):
         assert f"`{name}`" in text, name

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
-import pytest
-from recipes_frames import EXPERIMENTS, fail, layers_frame, ridge_frame
+from recipes_frames import SMALL, fail, layers_frame, ridge_frame
 
-from hw6.contract import registry
 from hw6.figures.summary import summarise
-
-
-@pytest.fixture(autouse=True)
-def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, experiment in EXPERIMENTS.items():
-        monkeypatch.setitem(registry._registered, name, experiment)
-
-
-SMALL = {"p": (5, 10, 20, 30), "n": 20, "d": 4}
 
 
 def test_counts_axes_and_failures() -> None:
@@ -38,6 +28,12 @@ def test_the_best_width_of_each_rule_is_chosen_by_validation_and_told_with_its_t
         "    λ tuned on validation data, p = 10: validation_mse 1, test_mse 2.5",
         "    λ = 0.01 (fixed), p = 10: validation_mse 2, test_mse 2.5",
     ]
+
+
+def test_a_value_that_is_missing_is_not_told_as_another() -> None:
+    frame = ridge_frame(**SMALL)
+    frame["lambda.value"] = frame["lambda.value"].where(frame["lambda.kind"] == "tuned", np.nan)
+    assert any(line.startswith("    fixed λ, p = ") for line in summarise(frame))
 
 
 def test_rows_are_counted_apart_from_cells() -> None:

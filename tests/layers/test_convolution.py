@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hw6.layers.convolution import FEW_PIXELS, IMPLEMENTATIONS, MyConvLayer, STMConvLayer, merge_state, split_state
-from hw6.layers.measure import Setting, largest_difference, make_layer, problem
+from hw6.layers.measure import Problem, largest_difference, make_layer, tensors
 
 SMALL = {"channels": 6, "width": 2, "branches": 3}
 SHAPES = [(2, 9, 5), (1, 1, 1), (3, 2, 2), (1, 1, 12), (0, 4, 4), (1, 17, 17), (2, 1, 3)]
@@ -260,7 +260,7 @@ def test_compiled_by_inductor():
 @pytest.mark.parametrize("implementation", ["grouped", "fused"])
 def test_the_headline_size_agrees(implementation):
     """Batch 8, 56 x 56: output and gradients where no ReLU is within rounding of its kink."""
-    setting = Setting(0, "float32", 8, 56)
-    x, upstream = problem(setting)
-    loop = tuple(results(make_layer(setting, "loop"), x, upstream))
-    assert largest_difference(results(make_layer(setting, implementation), x, upstream), loop) <= 1e-5
+    problem = Problem(0, "float32", 8, 56)
+    x, upstream = tensors(problem)
+    loop = tuple(results(make_layer(problem, "loop"), x, upstream))
+    assert largest_difference(results(make_layer(problem, implementation), x, upstream), loop) <= 1e-5

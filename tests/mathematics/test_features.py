@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw6.mathematics import streams
-from hw6.mathematics.features import ACTIVATIONS, PIECE, Directions, NestedFeatures
+from hw6.mathematics.features import FEATURES, PIECE, Directions, NestedFeatures, phi
 
 RNG = np.random.default_rng(0)
 X, X_QUERY = RNG.standard_normal((20, 3)), RNG.standard_normal((7, 3))
@@ -18,18 +18,13 @@ BY_DEFINITION = {
 }
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", FEATURES)
 def test_activations_are_what_their_names_say(name):
     z = np.array([-30.0, -1.5, -0.0, 0.0, 0.25, 2.0, 40.0])
-    np.testing.assert_allclose(ACTIVATIONS[name](z.copy()), BY_DEFINITION[name](z), rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(phi(name)(z.copy()), BY_DEFINITION[name](z), rtol=1e-14, atol=1e-16)
 
 
-def test_no_activation_overflows():
-    for activation in ACTIVATIONS.values():
-        assert np.isfinite(activation(np.array([-1e300, 1e300]))).all()
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", FEATURES)
 def test_column_j_is_phi_of_row_j_of_g(name):
     g = streams.normal(5, streams.WEIGHTS, 100, 3)
     u, t = NestedFeatures(X, X_QUERY, Directions(5, 3), name).columns(100, 32)

@@ -8,8 +8,8 @@ import pytest
 
 from hw6.mathematics import initialization_simulation as simulation
 from hw6.mathematics import streams
-from hw6.mathematics.activations import ACTIVATIONS
-from hw6.mathematics.initialization import BINS, EDGE, INITS, Network, moments
+from hw6.mathematics.activations import INITIALIZATION
+from hw6.mathematics.initialization import BINS, EDGE, INITS, NetworkLaw, moments
 from hw6.mathematics.initialization_simulation import networks_in_batch, numbers_drawn, simulate
 
 
@@ -27,11 +27,11 @@ def drawn(net, seed, count):
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", INITIALIZATION)
 def test_signals_and_gradients_are_torch_s(init, activation):
     """Every network built from nn.Linear modules with the drawn weights: forward, autograd, averages."""
     torch = pytest.importorskip("torch")
-    net, count = Network((5, 4, 7, 3, 1), init, activation, "uniform"), 6
+    net, count = NetworkLaw((5, 4, 7, 3, 1), init, activation, "uniform"), 6
     layers, x = drawn(net, 9, count)
     module = {"silu": "silu", "identity": None}.get(activation, activation)
     squares, slopes = np.zeros((count, 4)), np.zeros((count, 5))
@@ -60,7 +60,7 @@ def test_against_a_loop_over_real_modules():
     """nn.Sequential of fresh nn.Linear layers, their weights drawn by torch itself: equal within standard errors."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    net, count = Network((6, 6, 6, 1)), 3000
+    net, count = NetworkLaw((6, 6, 6, 1)), 3000
     out = np.empty(count)
     with torch.no_grad():
         for k in range(count):
@@ -83,7 +83,7 @@ def test_against_a_loop_over_real_modules():
 @pytest.mark.parametrize("law", ["normal", "uniform", "rademacher"])
 def test_the_first_networks_do_not_depend_on_how_many_there_are(init, law, monkeypatch):
     """Nested, and the batch is no part of the result but for the order of summation."""
-    net = Network((3, 5, 1), init, input_law=law)
+    net = NetworkLaw((3, 5, 1), init, input_law=law)
     few, many = drawn(net, 4, 3), drawn(net, 4, 50)
     for (weights, biases), (more_weights, more_biases) in zip(few[0], many[0], strict=True):
         np.testing.assert_array_equal(weights, more_weights[:3])
@@ -99,7 +99,7 @@ def test_the_first_networks_do_not_depend_on_how_many_there_are(init, law, monke
 
 
 def test_all_weights_are_drawn_and_differ():
-    net = Network((4, 6, 1))
+    net = NetworkLaw((4, 6, 1))
     layers, x = drawn(net, 0, 200)
     for weights, biases in layers:
         for values in (weights, biases):
@@ -119,7 +119,7 @@ def test_uniform_numbers_are_uniform_to_the_ends():
 
 
 def test_memory_does_not_grow_with_networks():
-    net = Network((32,) * 8 + (1,))
+    net = NetworkLaw((32,) * 8 + (1,))
     simulate(net, 10, 0)
     peaks = []
     for networks in (1500, 12_000):
@@ -133,12 +133,12 @@ def test_memory_does_not_grow_with_networks():
 
 def test_signals_far_outside_float32_keep_their_digits():
     """2^-300 forward, 3^-200 backward: kept in range by powers of two."""
-    vanishing = Network((6,) * 300 + (1,), "lecun_normal", "leaky_relu")
+    vanishing = NetworkLaw((6,) * 300 + (1,), "lecun_normal", "leaky_relu")
     theory, found = moments(vanishing), simulate(vanishing, 50, 0)
     assert theory.variance[250] < 1e-70
     assert (found.square > 0).all()
     np.testing.assert_allclose(found.square / theory.variance - 1, found.relative, rtol=1e-9, atol=1e-12)
-    deep = Network((8,) * 200 + (1,))
+    deep = NetworkLaw((8,) * 200 + (1,))
     theory, found = moments(deep), simulate(deep, 400, 0)
     assert theory.gradient[1] < 1e-90
     assert (found.gradient > 0).all()
@@ -146,7 +146,24 @@ def test_signals_far_outside_float32_keep_their_digits():
 
 
 def test_one_network_has_no_standard_error():
-    found = simulate(Network((2, 1)), 1, 0)
+    found = simulate(NetworkLaw((2, 1)), 1, 0)
     assert np.isnan(found.square_se).all()
     assert np.isnan(found.gradient_se).all()
     assert found.histogram.sum() == 1
+
+
+def test_the_outer_bins_of_the_histogram_are_open():
+    """Products of normal numbers have heavy tails: values beyond the histogram on both sides count in its last bins."""
+    net, count = NetworkLaw((1,) * 6, "lecun_normal"), 6000
+    layers, x = drawn(net, 2, count)
+    y = x[:, 0]
+    for weights, _ in layers:
+        y = y * weights[:, 0, 0]
+    y /= math.sqrt(moments(net).variance[-1])
+    assert min((y < -EDGE).sum(), (y > EDGE).sum()) > 5
+    edges = np.concatenate(([-np.inf], np.linspace(-EDGE, EDGE, BINS + 1)[1:-1], [np.inf]))
+    ours, expected = simulate(net, count, 2).histogram, np.histogram(y, edges)[0]
+    by_rounding = int((np.abs(y[:, None] - edges[1:-1]) < 2e-6).sum())  # float32 decides which side of an edge
+    assert by_rounding < 20
+    assert np.abs(ours - expected).sum() <= 2 * by_rounding
+    assert (ours[0], ours[-1], ours.sum()) == (expected[0], expected[-1], count)

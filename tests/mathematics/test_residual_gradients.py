@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw6.mathematics import streams
+from hw6.mathematics.activations import ACTIVATIONS, RESIDUAL, torch_functions, torch_reference
 from hw6.mathematics.residual import (
-    ACTIVATIONS,
-    REFERENCE,
     SMALLEST,
-    Network,
+    Perceptron,
     Trace,
     autograd,
     autograd_differences,
@@ -29,30 +29,30 @@ from hw6.mathematics.residual import (
     relative_difference,
 )
 
-NAMES = sorted(ACTIVATIONS)
+U = 2.0**-53  # half a unit in the last place, relatively
 SMOOTH = ["identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "sin"]
 
 
 def network_of(seed: int, depth: int, width: int, entries: int, activation: str, skip: bool, flat: int = 0):
     weights, biases, x = draw(seed, depth, width, entries)
-    return Network(weights, biases, activation, skip, flat), x
+    return Perceptron(weights, biases, activation, skip, flat), x
 
 
-def of(network: Network, x: torch.Tensor) -> tuple[Trace, list[torch.Tensor], list[torch.Tensor]]:
+def of(network: Perceptron, x: torch.Tensor) -> tuple[Trace, list[torch.Tensor], list[torch.Tensor]]:
     trace = forward(network, x)
     b = backward(network, trace)
     return trace, [gradient_A(trace, b, layer) for layer in range(1, network.depth + 1)], b
 
 
 @st.composite
-def networks(draws: st.DrawFn) -> tuple[Network, torch.Tensor]:
+def networks(draws: st.DrawFn) -> tuple[Perceptron, torch.Tensor]:
     depth = draws(st.integers(2, 40))
     network, x = network_of(
         draws(st.integers(0, 2**63 - 1)),
         depth,
         draws(st.integers(1, 24)),
         draws(st.integers(1, 24)),
-        draws(st.sampled_from(NAMES)),
+        draws(st.sampled_from(RESIDUAL)),
         draws(st.booleans()),
         draws(st.integers(2, depth - 1)) if depth > 2 and draws(st.booleans()) else 0,
     )
@@ -64,33 +64,122 @@ def networks(draws: st.DrawFn) -> tuple[Network, torch.Tensor]:
     return network, x * draws(st.sampled_from([0.0, 1.0, 20.0]))
 
 
+# How far two right ways to a gradient may be apart: running error analysis, to first order in U.
+#
+# A slope is made of a few operations on numbers of order 1 + |z|, each right to a few U of that: it is off by at most
+# SLOPE U (1 + |z|), absolutely. No more can be asked where a slope is small: torch has gelu's as 1 + erf(z / sqrt 2)
+# and softplus's as exp(z - s(z)), which cancel. An argument z that is off by dz adds |s''(z)| dz.
+#
+# The sweep from g_l to g_{l-1} = J_l' g_l, J_l = diag(s'(z_l)) A_l + r_l I, adds at most
+#
+#     |A_l|' (|g_l| |slope's error| + 2 (m + 4) U |g_l s'_l|) + 4 U r_l |g_l|
+#
+# in the two ways together (a product of m terms is off by m U of the sum of their absolute values, in any order). What
+# was added at layer k reaches layer l through J_k ... J_{l+1}, whose product is formed here: it is what tells a
+# problem of bad condition (terms that cancel, a gradient of 1e-78 between numbers of order 1) from a wrong formula.
+SLOPE = 16.0
+
+
+def slope_errors(network: Perceptron, trace: Trace, off: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Bounds on how far two slopes of layers 1 ... L-1 are apart, for arguments that are ``off`` by so much."""
+    found = []
+    for layer, dz in zip(range(1, network.depth), off, strict=True):
+        z = arguments(network, trace.y, layer).requires_grad_()
+        slope = ACTIVATIONS[network.activation].slope(torch_functions(), z)
+        (bend,) = torch.autograd.grad(slope.sum(), z) if slope.requires_grad else (torch.zeros_like(z),)
+        error = SLOPE * U * (1.0 + z.detach().abs()) + bend.abs() * dz
+        found.append(torch.zeros_like(error) if layer == network.flat else error)
+    return found
+
+
+def arguments(network: Perceptron, y: Sequence[torch.Tensor], layer: int) -> torch.Tensor:
+    """z_l."""
+    return torch.nn.functional.linear(y[layer - 1], network.weights[layer - 1], network.biases[layer - 1])
+
+
+def errors(network: Perceptron, trace: Trace, slopes: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Bounds on how far two right values of dy_L/db_l are apart, l = 1 ... L; vectors of the shapes of the biases."""
+    g = network.weights[-1][0]
+    found = [torch.zeros_like(network.biases[-1])]
+    carried: list[tuple[torch.Tensor, torch.Tensor]] = []  # what a layer added, and the product it has come through
+    for layer in range(network.depth - 1, 0, -1):
+        slope, weight = trace.slopes[layer - 1], network.weights[layer - 1]
+        inherited = torch.zeros_like(g)
+        for added, product in carried:
+            inherited = inherited + added @ product.abs()
+        b = g * slope
+        own = g.abs() * slopes[layer - 1]
+        found.append(slope.abs() * inherited + own + 2.0 * U * b.abs())
+        if layer > 1:
+            step = jacobian(network, trace, layer)
+            carried = [(added, product @ step) for added, product in carried]
+            size = 2.0 * U * (len(g) + 4) * b.abs()
+            added = (own + size) @ weight.abs() + (4.0 * U * g.abs() if network.skips(layer) else 0.0)
+            carried.append((added, torch.eye(len(g), dtype=g.dtype)))
+            g = g @ step
+    return found[::-1]
+
+
+def reference_signals(network: Perceptron, x: torch.Tensor) -> list[torch.Tensor]:
+    """y_0 ... y_{L-1} by torch's own functions."""
+    y = [x]
+    for layer in range(1, network.depth):
+        value = torch_reference(network.activation)(arguments(network, y, layer))
+        y.append(value + y[-1] if network.skips(layer) else value)
+    return y
+
+
+def assert_signals(network: Perceptron, ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> None:
+    """Layer by layer: what goes in may be apart already; |s'| is at most 1.13 (gelu), a value is right to SLOPE U."""
+    for layer in range(1, network.depth):
+        z, other = (arguments(network, y, layer) for y in (ours, theirs))
+        skipped = (ours[layer - 1] - theirs[layer - 1]).abs() if network.skips(layer) else 0.0
+        size = z.abs() + ours[layer].abs() + (ours[layer - 1].abs() if network.skips(layer) else 0.0)
+        bound = 1.13 * (z - other).abs() + skipped + SLOPE * U * size + SMALLEST
+        assert bool(((ours[layer] - theirs[layer]).abs() <= bound).all())
+
+
 @settings(max_examples=100)
 @given(networks())
-def test_formulas_are_autograd(case: tuple[Network, torch.Tensor]) -> None:
+def test_formulas_are_autograd(case: tuple[Perceptron, torch.Tensor]) -> None:
     network, x = case
     trace, a, b = of(network, x)
     reference_a, reference_b = autograd(network, x)
-    for ours, theirs in zip(a + b, reference_a + reference_b, strict=True):
+    y = reference_signals(network, x)
+    assert_signals(network, trace.y, y)
+    off = [
+        (arguments(network, trace.y, layer) - arguments(network, y, layer)).abs() for layer in range(1, network.depth)
+    ]
+    bounds = errors(network, trace, slope_errors(network, trace, off))
+    for layer, bound in enumerate(bounds, 1):
+        ours, theirs = b[layer - 1], reference_b[layer - 1]
         assert ours.shape == theirs.shape
-        assert relative_difference(ours, theirs) <= 1e-12
-    assert autograd_differences(network, x, trace, b).max() <= 1e-12
-    norms_a, norms_b = norms(trace, b)
-    for values, wanted in ((norms_a, reference_a), (norms_b, reference_b)):
+        assert bool(((ours - theirs).abs() <= bound + SMALLEST).all())
+        size, apart = trace.y[layer - 1].abs(), (trace.y[layer - 1] - y[layer - 1]).abs()
+        allowed = torch.outer(bound + SMALLEST, size + apart) + torch.outer(ours.abs(), apart + 2.0 * U * size)
+        assert a[layer - 1].shape == reference_a[layer - 1].shape
+        assert bool(((a[layer - 1] - reference_a[layer - 1]).abs() <= allowed + SMALLEST).all())
+    worst = [max(map(relative_difference, pair, other)) for pair, other in
+             zip(zip(a, b, strict=True), zip(reference_a, reference_b, strict=True), strict=True)]  # fmt: skip
+    np.testing.assert_array_equal(autograd_differences(network, x, trace, b), worst)
+    for values, wanted in zip(norms(trace, b), (a, b), strict=True):
         expected = np.array([norm(value) for value in wanted])
-        np.testing.assert_allclose(values, expected, rtol=1e-12, atol=SMALLEST)
+        np.testing.assert_allclose(values, expected, rtol=1e-13, atol=SMALLEST)
 
 
 @settings(max_examples=40)
 @given(networks())
-def test_the_layer_jacobian_is_autograds(case: tuple[Network, torch.Tensor]) -> None:
+def test_the_layer_jacobian_is_autograds(case: tuple[Perceptron, torch.Tensor]) -> None:
     """dy_l/dy_{l-1} of one layer, and b's gradient as the product of all of them above it."""
     network, x = case
     trace, _, b = of(network, x)
+    exact = [torch.zeros_like(slope) for slope in trace.slopes]
+    bounds, slopes = errors(network, trace, exact), slope_errors(network, trace, exact)
     row = torch.ones(1, dtype=torch.float64)[None]
     for layer in range(network.depth, 0, -1):
         if layer < network.depth:
-            direct = (row @ torch.diag(trace.slopes[layer - 1]))[0]
-            assert norm(direct - b[layer - 1]) <= 1e-11 * norm(direct) + SMALLEST
+            product = (row @ torch.diag(trace.slopes[layer - 1]))[0]
+            assert bool(((product - b[layer - 1]).abs() <= bounds[layer - 1] + SMALLEST).all())
         if layer >= 2:
             own = jacobian(network, trace, layer)
 
@@ -98,13 +187,14 @@ def test_the_layer_jacobian_is_autograds(case: tuple[Network, torch.Tensor]) -> 
                 z = torch.nn.functional.linear(y, network.weights[layer - 1], network.biases[layer - 1])
                 if layer == network.depth:
                     return z
-                value = REFERENCE[network.activation](z)
+                value = torch_reference(network.activation)(z)
                 value = value.detach() if layer == network.flat else value
                 return value + y if network.skip else value
 
             reference = torch.autograd.functional.jacobian(step, trace.y[layer - 1])
             assert own.shape == reference.shape
-            assert norm(own - reference) <= 1e-12 * norm(reference) + SMALLEST
+            error = slopes[layer - 1][:, None] * network.weights[layer - 1].abs() if layer < network.depth else 0.0
+            assert bool(((own - reference).abs() <= error + 4.0 * U * reference.abs() + SMALLEST).all())
             row = row @ own
 
 
@@ -135,17 +225,6 @@ def test_the_forward_pass_is_the_homeworks() -> None:
     trace = forward(network, x)
     for got, wanted in zip([*trace.y, trace.output], [x, y1, y2, y3, a4 @ y3 + b4], strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-14, atol=1e-15)
-
-
-@pytest.mark.parametrize("activation", NAMES)
-def test_every_activation_and_its_slope(activation: str) -> None:
-    z = torch.cat([torch.linspace(-30.0, 30.0, 4001, dtype=torch.float64), torch.tensor([0.0, 1e-9, -1e-9])])
-    z.requires_grad_()
-    reference = REFERENCE[activation](z)
-    (slope,) = torch.autograd.grad(reference.sum(), z)
-    value, ours = ACTIVATIONS[activation](z.detach())
-    torch.testing.assert_close(value, reference.detach(), rtol=1e-13, atol=1e-15)
-    torch.testing.assert_close(ours, slope, rtol=1e-12, atol=1e-14)
 
 
 # --- part (iii) -----------------------------------------------------------------------------------------------------
@@ -194,7 +273,7 @@ def test_no_jacobian_is_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "addmv", lambda b, a, y: b + a[0, 0] * y.sum())
     monkeypatch.setattr(torch, "mv", lambda a, y: (a[0, 0] * y.sum()).expand(width))
     biases = [torch.zeros(1 if layer == depth else width, dtype=torch.float64) for layer in range(1, depth + 1)]
-    network = Network(weights, biases, "identity", True)
+    network = Perceptron(weights, biases, "identity", True)
     trace = forward(network, torch.ones(width, dtype=torch.float64))  # a single width x width matrix is 3.2 GB
     assert norms(trace, backward(network, trace))[1][-1] == 1.0
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw6.mathematics.anchors import NARROW, WIDE, anchor_of, reach
-from hw6.mathematics.features import ACTIVATIONS, Directions, NestedFeatures
+from hw6.mathematics.features import FEATURES, Directions, NestedFeatures
 from hw6.mathematics.ridge import FEW_ROWS, SMALL_LAMBDA, RidgeSolver, fit_features
 from hw6.mathematics.tuning import log_grid
 
@@ -50,7 +50,7 @@ def assert_fits(fit, expected, y, floor=1e-9):
     n=st.one_of(st.integers(1, 5), st.integers(FEW_ROWS - 2, 200)),
     d=st.integers(1, 40),
     p=st.one_of(st.integers(1, 400), st.integers(-40, 70)),
-    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    activation=st.sampled_from(sorted(FEATURES)),
     low=st.floats(-5, 6),
     span=st.floats(0, 6),
     num=st.integers(1, 6),

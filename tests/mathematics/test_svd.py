@@ -5,6 +5,7 @@ import pytest
 
 from hw6.mathematics import svd
 from hw6.mathematics.features import Directions, NestedFeatures
+from hw6.mathematics.ridge import RidgeSolver
 from hw6.mathematics.svd import factorise, factorise_nested
 
 RIDGELESS = np.zeros(1)
@@ -93,3 +94,13 @@ def test_two_passes_equal_one_decomposition(monkeypatch, activation, p):
     tolerance = max(1e-9, 100 * condition)
     for a, b in zip((*passes[:4], passes.psi([0, 1, 2])), (*whole[:4], whole.psi([0, 1, 2])), strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
+
+
+def test_one_solver_decomposes_each_width_anew():
+    """A decomposition is kept for its own width alone."""
+    features, y = nested(30, 8)
+    solver = RidgeSolver(features, y)
+    for p in (10, 12, 50, 10):
+        expected = factorise(*features.columns(p, 32), y).fit(RIDGELESS)
+        np.testing.assert_allclose(solver.fit(p, RIDGELESS).predictions, expected.predictions, rtol=1e-9)
+    assert solver.factor(10) is solver.factor(10)

@@ -31,6 +31,13 @@ def test_the_grid_rises_evenly_between_its_exact_ends(one, other, num):
     np.testing.assert_allclose(np.log(grid), even, rtol=1e-12, atol=1e-12)
 
 
+def test_a_grid_is_kept_for_the_next_who_asks_and_cannot_be_written_to():
+    grid = log_grid(0.01, 1.0, 3)
+    assert log_grid(0.01, 1.0, 3) is grid
+    with pytest.raises(ValueError, match="read-only"):
+        grid[1] = 5.0
+
+
 def test_one_point_is_the_minimum():
     assert log_grid(0.5, 8.0, 1).tolist() == [0.5]
 

@@ -1,0 +1,79 @@
+"""What is measured of the layers: the problem, its kinks, its parameters, and how differences are told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hw6.layers.measure import KINK, Problem, at_kinks, largest_difference, make_layer, measure, reference, tensors
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_upstream_gradient_is_zero_at_kinks_alone():
+    problem = Problem(3, "float64", 2, 9)
+    layer = make_layer(problem, "loop")
+    x, upstream = tensors(problem)
+    for image, g in zip(x, upstream, strict=True):
+        kinks = at_kinks(layer, image)
+        assert torch.equal(g == 0, kinks)
+        assert 0 < kinks.double().mean() < 0.2
+        # Independent: no shift of all pre-activations by less than KINK changes a gradient where no kink is.
+        grads = []
+        for shift in (-0.9 * KINK, 0.9 * KINK):
+            moved = image[None].clone().requires_grad_()
+            signs = make_layer(problem, "loop")
+            with torch.no_grad():
+                signs.conv3.bias += shift
+            signs(moved).backward(g[None])
+            grads.append(moved.grad)
+        torch.testing.assert_close(grads[0], grads[1], rtol=0, atol=1e-14)
+
+
+def test_float32_and_float64_have_one_problem():
+    wide, narrow = (tensors(Problem(1, dtype, 1, 5)) for dtype in ("float64", "float32"))
+    for a, b in zip(wide, narrow, strict=True):
+        assert torch.equal(a.float(), b)
+
+
+def test_parameters_follow_the_law_of_conv2d_and_the_seed():
+    layer, other = make_layer(Problem(0, "float64", 1, 1), "fused"), make_layer(Problem(1, "float64", 1, 1), "fused")
+    torch.manual_seed(0)
+    for name, parameter in layer.named_parameters():
+        conv = layer.get_submodule(name.partition(".")[0])
+        bound = conv.weight[0].numel() ** -0.5
+        assert 0.9 * bound < parameter.abs().max() <= bound
+        assert not torch.equal(parameter, other.get_parameter(name))
+
+
+def test_measuring_leaves_torchs_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    measure(Problem(0, "float32", 1, 2), "fused", 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("implementation", ["loop", "grouped", "fused"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-12)])
+def test_measured_differences(implementation, dtype, bound):
+    found = measure(Problem(0, dtype, 2, 6), implementation, 2)
+    assert found.parameters == 78_592
+    assert found.difference <= bound
+    assert (found.difference == 0.0) == (implementation == "loop")
+    assert min(found.forward_ms, found.backward_ms) > 0
+    assert found.peak > 2 * 256 * 36 * 4
+
+
+def test_a_wrong_answer_is_seen(monkeypatch):
+    right = reference(Problem(0, "float64", 1, 3))
+    wrong = [tensor.clone() for tensor in right]
+    assert largest_difference(wrong, right) == 0.0
+    wrong[3].view(-1)[1] += 1e-3 * right[3].abs().max()
+    assert largest_difference(wrong, right) == pytest.approx(1e-3)
