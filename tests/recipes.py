@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +83,22 @@ def documented_id(experiment: str, version: int, values: Mapping[str, Any]) -> s
     return hashlib.blake2b(text.encode("ascii"), digest_size=10).hexdigest()
 
 
-def bits(frame: pd.DataFrame, *, without: Sequence[str] = ("seconds",)) -> dict[str, list[Any]]:
+def measured(frame: pd.DataFrame) -> set[str]:
+    """The columns that may differ from run to run: times, and what the experiments say that they measure."""
+    from hw6.contract.registry import experiment_named
+
+    return {"seconds", *(name for one in frame["experiment"].unique() for name in experiment_named(str(one)).measured)}
+
+
+def bits(frame: pd.DataFrame) -> dict[str, list[Any]]:
     """Every column of a frame in the order of the ids, numbers as the 64 bits of a float: equal means equal rows.
 
-    Rows of one cell keep their order. Columns that hold nothing at all are left out: whether a shard has them says
-    nothing of a row.
+    Rows of one cell keep their order. What is measured is left out, and so are columns that hold nothing at all:
+    whether a shard has them says nothing of a row.
     """
     ordered = frame.sort_values("cell_id", kind="stable")
     found = {}
-    for name in sorted(set(frame.columns) - set(without)):
+    for name in sorted(set(frame.columns) - measured(frame)):
         column = ordered[name]
         if column.isna().all():
             continue

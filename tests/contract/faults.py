@@ -11,12 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
-import hw6
 from hw6.store import shards
-
-MEASURED = ["seconds"]
 
 
 def start(folder: Path, *overrides: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -44,21 +39,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-def rows(folder: Path) -> pd.DataFrame:
-    """All rows of a sweep without what is measured, in an order that no run decides."""
-    frame = hw6.load(folder).drop(columns=MEASURED)
-    keys = [name for name in ("cell_id", "chosen_lambda") if name in frame]
-    return frame.sort_values(keys).reset_index(drop=True)
-
-
-def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    """Equal to the last bit."""
-    assert sorted(left.columns) == sorted(right.columns)
-    pd.testing.assert_frame_equal(
-        left, right[list(left.columns)], check_exact=True, check_categorical=False, check_dtype=True
-    )
 
 
 def written(folder: Path) -> int:

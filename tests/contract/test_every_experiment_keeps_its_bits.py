@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from commands import Command
+from recipes import assert_same_rows
 
 from hw6.aggregate import load
-from hw6.contract.registry import EXPERIMENTS, experiment_named
+from hw6.contract.registry import EXPERIMENTS
 
 pytestmark = pytest.mark.slow
 
@@ -29,36 +28,23 @@ def sweep(request: pytest.FixtureRequest) -> list[str]:
     return [f"experiment={request.param}", *SWEEPS[request.param]]
 
 
-def rows(folder: Path) -> pd.DataFrame:
-    """What is not measured, in an order of the cells' own."""
-    frame = load(folder)
-    measured = experiment_named(str(frame["experiment"].iloc[0])).measured
-    frame = frame.drop(columns=["seconds", *measured & set(frame.columns)])
-    order = [name for name in ("cell_id", "layer", "chosen_lambda") if name in frame]
-    return frame.sort_values(order, kind="stable").reset_index(drop=True)[sorted(frame.columns)]
-
-
 def run(command: Command, folder: str, *arguments: str) -> pd.DataFrame:
     ran = command("-m", *arguments, f"hydra.sweep.dir={folder}")
     assert ran.status == 0, ran.err
-    return rows(command.folder / folder)
-
-
-def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(left, right, check_exact=True, check_categorical=False)
+    return load(command.folder / folder)
 
 
 def test_processes_order_and_one_job_a_cell(command: Command, sweep: list[str]) -> None:
     whole = run(command, "whole", *sweep, "workers=1")
-    same(whole, run(command, "workers", *sweep, "workers=2"))
-    same(whole, run(command, "reversed", sweep[0], *reversed(sweep[1:])))
-    same(whole, run(command, "basic", *sweep, "hydra/sweeper=basic"))
+    assert_same_rows(whole, run(command, "workers", *sweep, "workers=2"))
+    assert_same_rows(whole, run(command, "reversed", sweep[0], *reversed(sweep[1:])))
+    assert_same_rows(whole, run(command, "basic", *sweep, "hydra/sweeper=basic"))
 
 
 def test_any_chunks(command: Command, sweep: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(command, "whole", *sweep)
     monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", 1)
-    same(whole, run(command, "single", *sweep))
+    assert_same_rows(whole, run(command, "single", *sweep))
 
 
 def test_interrupted_and_resumed(command: Command, sweep: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +65,8 @@ def test_interrupted_and_resumed(command: Command, sweep: list[str], monkeypatch
     monkeypatch.setattr("hw6.running.job.run_chunk", interrupted)
     ran = command("-m", *sweep, "hydra.sweep.dir=stopped")
     assert ran.status == 130
-    assert 0 < len(rows(command.folder / "stopped")) < len(whole)
-    same(whole, run(command, "stopped", *sweep))
+    assert 0 < len(load(command.folder / "stopped")) < len(whole)
+    assert_same_rows(whole, run(command, "stopped", *sweep))
 
 
 def test_widened_step_by_step(command: Command, sweep: list[str]) -> None:
@@ -88,7 +74,7 @@ def test_widened_step_by_step(command: Command, sweep: list[str]) -> None:
     key, _, values = sweep[1].partition("=")
     first = values.partition(",")[0] if "," in values else "1"
     run(command, "widened", sweep[0], f"{key}={first}", *sweep[2:])
-    same(whole, run(command, "widened", *sweep))
+    assert_same_rows(whole, run(command, "widened", *sweep))
 
 
 def test_every_experiment_is_here() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import finish, rows, same, start, wait_for, written
+from faults import finish, start, wait_for, written
+from recipes import assert_same_rows
 
 import hw6
+from hw6.aggregate import load
 from hw6.store import shards
 
 pytestmark = pytest.mark.slow
@@ -50,14 +52,14 @@ def test_a_flipped_byte_in_every_shard(whole: Path) -> None:
         assert path.name in again.stderr
         assert not target.exists()
         assert len(list((folder / "damaged").iterdir())) == 1
-        same(rows(folder), rows(whole))
+        assert_same_rows(load(folder), load(whole))
         assert written(folder) == written(whole)
 
 
 @pytest.mark.parametrize("fault", ["truncated", "empty", "foreign"])
 def test_other_damage(whole: Path, fault: str) -> None:
     target = next(shards.shards_below(whole))
-    reference = rows(whole)
+    reference = load(whole)
     data = target.read_bytes()
     target.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "foreign": b"p,seed\n1,2\n"}[fault])
     table = subprocess.run(
@@ -67,15 +69,15 @@ def test_other_damage(whole: Path, fault: str) -> None:
     assert target.name in table.stderr
     assert len(list((whole / "damaged").iterdir())) == 1
     assert finish(whole, *SWEEP).returncode == 0
-    same(rows(whole), reference)
+    assert_same_rows(load(whole), reference)
 
 
 def test_compacting_keeps_every_row(whole: Path) -> None:
-    reference = rows(whole)
+    reference = load(whole)
     command = [sys.executable, "-m", "hw6.aggregate", "--compact", str(whole)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert len(list(shards.shards_below(whole))) == 1
-    same(rows(whole), reference)
+    assert_same_rows(load(whole), reference)
     again = finish(whole, *SWEEP)
     assert "0 cells" in again.stdout
 
@@ -137,7 +139,7 @@ def test_a_disk_that_fills_up_on_the_way(small_disk: Path, tmp_path: Path) -> No
     assert again.returncode == 0, again.stderr
     assert kept <= set(shards.cell_ids(folder)[0].tolist())
     assert finish(tmp_path / "whole", *LONG).returncode == 0
-    same(rows(folder), rows(tmp_path / "whole"))
+    assert_same_rows(load(folder), load(tmp_path / "whole"))
 
 
 def test_a_disk_without_room_is_refused_before_anything_starts(small_disk: Path) -> None:
@@ -159,7 +161,7 @@ def test_a_directory_that_is_lost_on_the_way(tmp_path: Path) -> None:
     again = finish(tmp_path / "moved", *LONG)
     assert again.returncode == 0, again.stderr
     assert finish(tmp_path / "whole", *LONG).returncode == 0
-    same(rows(tmp_path / "moved"), rows(tmp_path / "whole"))
+    assert_same_rows(load(tmp_path / "moved"), load(tmp_path / "whole"))
 
 
 DEADLY = """

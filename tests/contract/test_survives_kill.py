@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import finish, kill, rows, same, start, wait_for, written
+from faults import finish, kill, start, wait_for, written
+from recipes import assert_same_rows
 
+from hw6.aggregate import load
 from hw6.store import shards
 
 pytestmark = pytest.mark.slow
@@ -32,7 +34,7 @@ def test_kills_at_random_instants(tmp_path: Path) -> None:
     began = time.monotonic()
     assert finish(tmp_path / "whole", *SWEEP).returncode == 0
     duration = time.monotonic() - began
-    reference = rows(tmp_path / "whole")
+    reference = load(tmp_path / "whole")
     generator = np.random.default_rng(0)
     counted = lost = finished = 0
     while counted < KILLS:
@@ -48,12 +50,12 @@ def test_kills_at_random_instants(tmp_path: Path) -> None:
         if len(after) < len(reference):
             counted += 1  # a kill counts only if cells were unfinished
             continue
-        same(rows(folder), reference)
+        assert_same_rows(load(folder), reference)
         assert written(folder) == len(reference), "a row was doubled"
         finished += 1
     last = finish(folder, *SWEEP)
     assert last.returncode == 0, last.stderr
-    same(rows(folder), reference)
+    assert_same_rows(load(folder), reference)
     assert written(folder) == len(reference), "a row was doubled"
     print(f"{counted} kills, {lost} rows lost, 0 doubled, {finished + 1} sweeps finished by resuming")
     assert lost == 0
@@ -70,7 +72,7 @@ def test_only_the_main_process_is_killed(tmp_path: Path) -> None:
     again = finish(folder, *SWEEP)
     process.communicate(timeout=30)
     assert again.returncode == 0, again.stderr
-    same(rows(folder), rows(tmp_path / "whole"))
+    assert_same_rows(load(folder), load(tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -91,7 +93,7 @@ def test_asked_to_stop_it_ends_within_five_seconds(tmp_path: Path, stop: signal.
 
 STOP_AT_STEP = """
 import os, signal, sys
-from hw6.sweep import store
+from hw6.store import directory
 
 left = int(sys.argv[1])
 
@@ -122,7 +124,7 @@ sys.exit(status)
 
 def test_a_kill_at_each_write_step_of_the_store(tmp_path: Path) -> None:
     assert finish(tmp_path / "whole", *SMALL).returncode == 0
-    reference = rows(tmp_path / "whole")
+    reference = load(tmp_path / "whole")
     killed = 0
     for step in range(200):
         folder = tmp_path / f"step{step}"
@@ -135,7 +137,7 @@ def test_a_kill_at_each_write_step_of_the_store(tmp_path: Path) -> None:
         before = done(folder)
         again = finish(folder, *SMALL)
         assert again.returncode == 0, again.stderr
-        same(rows(folder), reference)
+        assert_same_rows(load(folder), reference)
         assert written(folder) == len(reference)
         assert before <= done(folder)
     else:
@@ -155,7 +157,7 @@ def test_two_at_once(tmp_path: Path) -> None:
     assert statuses == [0, 2], [err for _, _, err in ended]
     refusal = next(err for process, _, err in ended if process.returncode == 2)
     assert "is being run by" in refusal or "cannot be written" in refusal
-    same(rows(folder), rows(tmp_path / "whole"))
+    assert_same_rows(load(folder), load(tmp_path / "whole"))
     assert written(folder) == written(tmp_path / "whole")
 
 
