@@ -35,7 +35,11 @@ def now() -> str:
 
 
 class Commit:
-    """The git commit of the code that runs; asked for in the background, since git takes longer than a small sweep."""
+    """The git commit of the code that runs; asked for in the background, since git takes longer than a small sweep.
+
+    Without optional locks (git's manual, GIT_OPTIONAL_LOCKS): a git that is stopped while it refreshes its index would
+    leave the user's repository locked.
+    """
 
     def __init__(self) -> None:
         folder = Path(__file__).parent
@@ -45,6 +49,7 @@ class Commit:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             )
         except OSError:
             self._process = None
@@ -54,8 +59,9 @@ class Commit:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.stdout is not None and not self._process.stdout.closed:
-            self._process.kill()
-            self._process.communicate()
+            self._process.terminate()
+            self._process.wait()
+            self._process.stdout.close()
 
     def read(self) -> dict[str, Any]:
         """The commit and whether tracked files differ from it; None for both outside a repository."""

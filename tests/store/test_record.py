@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hw6.aggregate import load, provenance
 from hw6.errors import Hw6Error
 from hw6.plan.text import block_from_json
 from hw6.store import record as record
+from hw6.store.record import Commit
 
 
 def test_a_record_tells_what_is_needed_to_do_it_again(command: Command) -> None:
@@ -130,3 +133,17 @@ def test_a_command_with_blanks_is_recorded_as_it_was_typed(command: Command, awk
     run_sweep(["experiment=noop", "p=3,4"], directory=awkward_path / "sweep")
     (run,) = provenance(awkward_path / "sweep")
     assert shlex.split(shlex.join(run["typed"])) == run["typed"]
+
+
+def test_asking_for_the_commit_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that is stopped on the way must not leave the user's repository locked."""
+    git = tmp_path / "git"
+    git.write_text(f"#!/bin/sh\necho $GIT_OPTIONAL_LOCKS > {shlex.quote(str(tmp_path / 'told'))}\nexec sleep 60\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with Commit():
+        deadline = time.monotonic() + 10.0
+        while not (tmp_path / "told").exists() or not (tmp_path / "told").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert (tmp_path / "told").read_text() == "0\n"
