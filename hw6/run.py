@@ -214,7 +214,7 @@ def _without_sweeps(line: CommandLine) -> list[str]:
     from hw6.command.overrides import parse_overrides
 
     plain = [text for text in line.overrides if not text.startswith("~")]
-    swept = {setting.override.input_line for setting in parse_overrides((), plain, None) if setting.swept}
+    swept = {one.override.input_line for one in parse_overrides((), plain, None) if one.swept}
     flags = [flag for flag in line.flags if flag not in MULTIRUN]
     return [*flags, *(text for text in line.overrides if text not in swept)]
 

@@ -1,4 +1,4 @@
-"""One composed config and its swept settings -> one block: values checked, axes ordered, followers resolved."""
+"""One composed config and its swept overrides -> one block: values checked, axes ordered, followers resolved."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def single_block(config: DictConfig, overrides: tuple[str, ...], experiment: Exp
 
 
 def make_block(
-    config: DictConfig, overrides: tuple[str, ...], settings: Sequence[ParsedOverride], experiment: Experiment
+    config: DictConfig, overrides: tuple[str, ...], swept_overrides: Sequence[ParsedOverride], experiment: Experiment
 ) -> tuple[Block | None, list[BadInput]]:
     """Resolve one composed config and its axes into a block."""
     mistakes: list[BadInput] = []
-    swept = {setting.key for setting in settings}
+    swept = {parsed.key for parsed in swept_overrides}
     constants: dict[str, Value] = {}
     followers: list[tuple[str, tuple[str, ...]]] = []
     for key, text in leaves(config):
@@ -58,19 +58,19 @@ def make_block(
             mistakes.append(mistake)
     axes: list[Axis] = []
     raw: dict[str, ParsedOverride] = {}
-    for setting in settings:
-        if setting.key not in experiment.keys:
-            mistakes.append(BadInput(setting.key, setting.shown, f"{experiment.name} does not read it"))
-        elif _has_interpolation(setting):
-            raw[setting.key] = setting
-            axes.append(Axis(setting.key, range(len(setting.values)), hidden=True))
-            names = {name for value in setting.values for name in names_in(str(value), setting.key)}
+    for parsed in swept_overrides:
+        if parsed.key not in experiment.keys:
+            mistakes.append(BadInput(parsed.key, parsed.shown, f"{experiment.name} does not read it"))
+        elif _has_interpolation(parsed):
+            raw[parsed.key] = parsed
+            axes.append(Axis(parsed.key, range(len(parsed.values)), hidden=True))
+            names = {name for value in parsed.values for name in names_in(str(value), parsed.key)}
             names |= {n for name in names for n in dependencies(config, name)}
-            followers.append((setting.key, (setting.key, *sorted((swept & names) - {setting.key}))))
+            followers.append((parsed.key, (parsed.key, *sorted((swept & names) - {parsed.key}))))
         else:
-            values, wrong = _axis_values(setting, experiment)
+            values, wrong = _axis_values(parsed, experiment)
             mistakes += wrong
-            axes.append(Axis(setting.key, values))
+            axes.append(Axis(parsed.key, values))
     if mistakes:
         return None, mistakes
     return _assemble(config, overrides, constants, axes, followers, raw, experiment)
@@ -107,19 +107,19 @@ def _assemble(
     return block, experiment.refuse(block.cells(np.arange(block.size)))
 
 
-def _axis_values(setting: ParsedOverride, experiment: Experiment) -> tuple[Sequence[Value], list[BadInput]]:
+def _axis_values(parsed: ParsedOverride, experiment: Experiment) -> tuple[Sequence[Value], list[BadInput]]:
     """The distinct converted values of an axis, rising where they are numbers, and what is wrong with the others."""
-    key, schema = setting.key, experiment.keys[setting.key]
-    values = setting.values
-    if isinstance(values, range) and isinstance(schema, Integer):
-        wrong = [v for v in (values[0], values[-1]) if not schema.minimum <= v <= schema.maximum]
+    key, kind = parsed.key, experiment.keys[parsed.key]
+    values = parsed.values
+    if isinstance(values, range) and isinstance(kind, Integer):
+        wrong = [v for v in (values[0], values[-1]) if not kind.minimum <= v <= kind.maximum]
         if not wrong:
             return values, []
     converted: dict[Value, None] = {}
     mistakes: list[BadInput] = []
     for value in values:
         try:
-            converted[schema.convert(key, value)] = None
+            converted[kind.convert(key, value)] = None
         except BadInput as mistake:
             mistakes.append(mistake)
             if len(mistakes) == MOST_MISTAKES:
@@ -149,9 +149,9 @@ def _followed(
         yield experiment.keys[key].convert(key, plain_value(scratch, key))
 
 
-def _has_interpolation(setting: ParsedOverride) -> bool:
-    return not isinstance(setting.values, range) and any(
-        "${" in str(v) for v in setting.values if isinstance(v, (str, tuple))
+def _has_interpolation(parsed: ParsedOverride) -> bool:
+    return not isinstance(parsed.values, range) and any(
+        "${" in str(v) for v in parsed.values if isinstance(v, (str, tuple))
     )
 
 

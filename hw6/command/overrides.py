@@ -49,22 +49,22 @@ class ParsedOverride:
 def parse_overrides(params: Sequence[str], arguments: Sequence[str], loader: Any) -> list[ParsedOverride]:
     """Parse overrides with Hydra's own parser; of two with one key the later wins, as in Hydra's own sweeper."""
     parser = OverridesParser.create(config_loader=loader)
-    settings: dict[str, ParsedOverride] = {}
+    found: dict[str, ParsedOverride] = {}
     mistakes = []
     for typed, texts in ((False, params), (True, arguments)):
         for text in texts:
             try:
                 if not text.partition("=")[0].strip("+~ "):
                     raise HydraException("no key")
-                setting = _setting(parser.parse_override(text), typed, loader)
-                settings.pop(setting.key, None)
-                settings[setting.key] = setting
+                parsed = _parsed(parser.parse_override(text), typed, loader)
+                found.pop(parsed.key, None)
+                found[parsed.key] = parsed
             except BadInput as mistake:
                 mistakes.append(mistake)
             except HydraException as error:
                 mistakes.append(_syntax_mistake(text, error))
     refuse(mistakes)
-    return list(settings.values())
+    return list(found.values())
 
 
 def _syntax_mistake(text: str, error: Exception) -> BadInput:
@@ -77,7 +77,7 @@ def _syntax_mistake(text: str, error: Exception) -> BadInput:
     return BadInput(key, value, what, "a sweep is written 1,2,3 or 'range(1,10)' or 1:10")
 
 
-def _setting(override: Override, typed: bool, loader: Any) -> ParsedOverride:
+def _parsed(override: Override, typed: bool, loader: Any) -> ParsedOverride:
     override.config_loader = loader
     key = override.key_or_group
     if override.is_delete():

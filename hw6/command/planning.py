@@ -56,14 +56,14 @@ def make_plan(
     Raises:
         BadInput, BadInputs: all mistakes at once.
     """
-    settings = parse_overrides(params, arguments, composer.loader)
-    groups = [s for s in settings if composer.options(s.key) and not isinstance(s.values[0], dict)]
-    values = [s for s in settings if s not in groups]
+    parsed = parse_overrides(params, arguments, composer.loader)
+    groups = [s for s in parsed if composer.options(s.key) and not isinstance(s.values[0], dict)]
+    values = [s for s in parsed if s not in groups]
     _check_choices(groups, composer)
     blocks: list[Block] = []
-    mistakes = [_sweep_mistake(s) for s in settings if s.swept and (single or s.key in FRAMEWORK_KEYS - {"experiment"})]
+    mistakes = [_sweep_mistake(s) for s in parsed if s.swept and (single or s.key in FRAMEWORK_KEYS - {"experiment"})]
     used: set[str] = set()
-    everywhere = {setting.key for setting in settings}
+    everywhere = {one.key for one in parsed}
     keys: dict[str, Key] = {}
     who: dict[str, None] = {}
     read: set[str] = set()
@@ -83,25 +83,25 @@ def make_plan(
         if block is not None:
             blocks.append(block)
     reader = f"{' and '.join(who)} does not read it", f"; it reads {', '.join(sorted(read))}"
-    unread = [s for s in settings if s.key not in used and (s.typed or s.key not in keys)]
+    unread = [s for s in parsed if s.key not in used and (s.typed or s.key not in keys)]
     whole = {f"{s.key}." for s in unread}  # a group that is not read says enough of its keys
     mistakes += [_unread(s, keys, reader) for s in unread if not s.key.startswith(tuple(whole))]
     if plain:
-        mistakes += [_splits(s) for s in settings if s.key in used - everywhere]
+        mistakes += [_splits(s) for s in parsed if s.key in used - everywhere]
     refuse(mistakes)
     return Plan(tuple(blocks))
 
 
-def _sweep_mistake(setting: ParsedOverride) -> BadInput:
-    if setting.key in FRAMEWORK_KEYS - {"experiment"}:
-        return BadInput(setting.key, setting.shown, "is the same for all cells and cannot be swept")
-    return BadInput(setting.key, setting.shown, "several values are a sweep", "add -m: python -m hw6.run -m ...")
+def _sweep_mistake(one: ParsedOverride) -> BadInput:
+    if one.key in FRAMEWORK_KEYS - {"experiment"}:
+        return BadInput(one.key, one.shown, "is the same for all cells and cannot be swept")
+    return BadInput(one.key, one.shown, "several values are a sweep", "add -m: python -m hw6.run -m ...")
 
 
-def _splits(setting: ParsedOverride) -> BadInput:
+def _splits(one: ParsedOverride) -> BadInput:
     return BadInput(
-        setting.key,
-        setting.shown,
+        one.key,
+        one.shown,
         "applies to some of the choices only, which hydra/sweeper=basic cannot do",
         "run one command for each choice, or leave hydra/sweeper out",
     )
@@ -133,7 +133,7 @@ def _numbers_too(group: str) -> str:
 def _compose(
     chosen: Sequence[tuple[ParsedOverride, int]], values: Sequence[ParsedOverride], composer: Composer
 ) -> tuple[DictConfig, tuple[str, ...], set[str]]:
-    """Compose one choice of groups with all constants that apply to it; which settings apply."""
+    """Compose one choice of groups with all constants that apply to it; which overrides apply."""
     constants = [s for s in values if not s.swept]
     texts = [group.text(index) for group, index in chosen] + [s.text() for s in constants]
     try:
@@ -172,12 +172,12 @@ def _compose_what_applies(
     return list(chosen), constants, config
 
 
-def _refuse_added(settings: Sequence[ParsedOverride], config: DictConfig) -> None:
+def _refuse_added(parsed: Sequence[ParsedOverride], config: DictConfig) -> None:
     """``+key`` adds a key; one that is there is set without the plus, in Hydra as here."""
     refuse(
         [
             BadInput(f"+{s.key}", s.shown, "the key is there already", f"write {s.key}=...")
-            for s in settings
+            for s in parsed
             if s.override.is_add() and has_key(config, s.key)
         ]
     )
@@ -202,7 +202,7 @@ def framework_mistakes(config: DictConfig, experiment: Experiment) -> list[BadIn
     return mistakes
 
 
-def _unread(setting: ParsedOverride, keys: Mapping[str, Key], reader: tuple[str, str]) -> BadInput:
-    """A key that no choice of the command has. A named sweep may carry settings for choices that were replaced."""
-    allowed = (" as configured" if setting.key in keys else "").join(reader)
-    return BadInput(setting.override.get_key_element(), setting.shown, allowed, nearest_key(setting.key, keys))
+def _unread(one: ParsedOverride, keys: Mapping[str, Key], reader: tuple[str, str]) -> BadInput:
+    """A key that no choice of the command has. A named sweep may carry overrides for choices that were replaced."""
+    allowed = (" as configured" if one.key in keys else "").join(reader)
+    return BadInput(one.override.get_key_element(), one.shown, allowed, nearest_key(one.key, keys))
