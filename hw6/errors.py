@@ -1,4 +1,4 @@
-"""Every way in which hw6 refuses or fails, and the exit status of each.
+"""The ways in which hw6 refuses or fails, and their exit statuses; rooms have their own (Busy, StoreFailed) below.
 
     Hw6Error                     1   anything that hw6 itself reports in one line
     |-- BadInput                 2   one value that a user typed and that is not allowed
@@ -122,6 +122,35 @@ def tell(error: Hw6Error) -> None:
     """Print an error for the person at the keyboard, a line a mistake."""
     for line in error.lines:
         print(f"hw6: {line}", file=sys.stderr)
+
+
+LONGEST = 1000  # characters of what is said of an exception
+
+
+def described(error: BaseException) -> tuple[str, str]:
+    """What is said of any exception: its type, and the first line of its message, as text that can be written."""
+    try:
+        kind = " ".join(str.__str__(type(error).__name__).split())
+    except Exception:  # a class whose own name raises
+        kind = ""
+    try:
+        text = str.__str__(str(error)).strip()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # an exception whose own text raises, SystemExit even
+        text = ""
+    line = next(iter(text.splitlines()), "") or "no message"
+    return written(shortened(kind or "Exception")), written(shortened(line))
+
+
+def shortened(text: str) -> str:
+    """A text of at most ``LONGEST`` characters."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def written(text: str) -> str:
+    """A text as it can be encoded: lone surrogates become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def show(value: object) -> str:

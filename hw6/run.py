@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from hw6 import __version__
 from hw6.command import folders
-from hw6.command.line import CommandLine, expand, split
+from hw6.command.line import MULTIRUN, CommandLine, expand, split
 from hw6.command.resume import resumed
 from hw6.command.shorthands import shorthands_meant
 from hw6.errors import FULL_ERROR, BadInput, FailedCells, Hw6Error, exit_status, nearest
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SIGNALS_APART = int(signal.SIGTERM) - int(signal.SIGINT)  # a shell adds the signal's number to 128
 GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
-MULTIRUN = ("-m", "--multirun")
 SHOWS = (
     "--cfg",
     "-c",
@@ -133,7 +132,7 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
     if line.has(*SHOWS, *COMPLETION):
         _show(line, name)
         return None
-    if any(text.lower() == "dry_run=true" for text in line.overrides):  # priced as a sweep, however it would be run
+    if _is_dry(line):  # priced as a sweep, however it would be run
         flags = [flag for flag in line.flags if flag not in ("--run", "-r", *MULTIRUN)]
         own = [text for text in line.overrides if not text.startswith("hydra/sweeper=")]
         line = CommandLine((*flags, "-m"), tuple(own))
@@ -153,7 +152,7 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
     session = Session(line, name, line.has(*MULTIRUN))
     with session.opened():
         try:
-            if session.foreign or not session.many:
+            if session.other_sweeper or not session.many:
                 refuse_large_cells(session.check())
             found = session.run(Job(Command(typed.arguments, line.arguments), silent, began))
         except Hw6Error:
@@ -173,6 +172,12 @@ def _run_or_sweep(line: CommandLine, name: str, typed: CommandLine, silent: bool
     if outcome is not None and outcome.lines:
         raise FailedCells("\n".join(outcome.lines))
     return outcome
+
+
+def _is_dry(line: CommandLine) -> bool:
+    """Whether a dry run is asked for, however that is written."""
+    asked = [text.partition("=")[2] for text in line.overrides if text.partition("=")[0].lstrip("+") == "dry_run"]
+    return bool(asked) and asked[-1].strip().strip("'\"").lower() == "true"
 
 
 def _show(line: CommandLine, name: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from hw6.errors import Hw6Error, NoResults, exit_status, tell
 from hw6.store import directory, shards
 from hw6.store.lock import Owner, owner
 from hw6.store.record import runs
-from hw6.words import counted, duration, short
+from hw6.words import counted, duration, pasted, short
 
 WATCH_EVERY = 2.0  # seconds between looks with --watch
 
@@ -55,7 +54,7 @@ class Status:
         state += f", {self.failed:,} failed" if self.failed else ""
         state += f", {counted(self.damaged, 'damaged shard')}" if self.damaged else ""
         if self.owner is None:
-            rest = f", {self.left:,} missing (python -m hw6.run resume={short(self.folder)})" if self.left else ""
+            rest = f", {self.left:,} missing (python -m hw6.run resume={pasted(self.folder)})" if self.left else ""
             return [state + rest]
         remaining = f", {duration(self.left / self.speed)} left" if self.speed else ""
         return [state, f"  running: {self.owner}, {self.speed:,.0f} cells/s{remaining}"]
@@ -79,22 +78,6 @@ def status(folder: Path) -> Status:
         speed = max(len(done) + failures - last.get("before", 0), 0) / max(seconds, 1e-3)
     cells = last["cells"] + last.get("outside", 0) if "cells" in last else None
     return Status(folder, cells, len(done), failures, len(damaged), running, speed, last.get("ended"))
-
-
-def sweeps_below(path: Path) -> Iterator[Path]:
-    """The sweeps at or below a path; symbolic links are not followed.
-
-    Raises:
-        NoResults: there is no such directory.
-    """
-    if not path.is_dir():
-        raise NoResults(f"{path}: no such directory")
-    if (path / directory.PROVENANCE).is_file():
-        yield path
-        return
-    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-            yield from sweeps_below(Path(entry.path))
 
 
 def _look(sweeps: Sequence[Path]) -> tuple[list[Status], list[Hw6Error]]:
@@ -125,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell_of(paths: Sequence[Path], *, watch: bool) -> int:
     """Print the status of all sweeps below some paths, with ``watch`` until nothing runs any more."""
     while True:
-        sweeps = [sweep for path in paths for sweep in sweeps_below(path)]
+        sweeps = [sweep for path in paths for sweep in directory.sweeps_below(path)]
         if not sweeps:
             raise NoResults(f"{', '.join(map(str, paths))}: no sweep of hw6 here")
         found, broken = _look(sweeps)

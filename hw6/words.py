@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def short(folder: Path) -> str:
     """A path as the user would type it here."""
     relative = os.path.relpath(folder)
     return str(folder) if relative.startswith("..") else relative
+
+
+def pasted(folder: Path) -> str:
+    """A path as it can be pasted into a shell here."""
+    return shlex.quote(short(folder))
 
 
 def quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from commands import Command
 from recipes import PLAIN_COLUMNS, RAISES, SMALL, THIRD_PARTY, assert_same_rows
@@ -258,7 +259,9 @@ def test_the_table_is_written_beside_the_sweep(command: Command) -> None:
     assert "4 cells" in ran.out
     parquet = pd.read_parquet(command.folder / "s" / "table.parquet")
     assert_same_rows(parquet, frame)
+    assert pq.read_schema(command.folder / "s" / "table.parquet").names == list(frame.columns), "and no index"
     csv = pd.read_csv(command.folder / "s" / "table.csv")
+    assert list(csv.columns) == list(frame.columns)
     assert csv["test_mse"].tolist() == frame["test_mse"].tolist(), "no digit is lost"
     assert command("s", module="hw6.aggregate").status == 0
     assert len(load(command.folder / "s")) == 4, "the table is no shard"

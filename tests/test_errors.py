@@ -66,6 +66,8 @@ def test_one_mistake_is_raised_alone_and_several_together() -> None:
         ("sede", ["seed", "p"], "did you mean seed?"),
         ("n_train", ["data.n_train", "data.n_test"], "did you mean data.n_train?"),
         ("dta.n_trian", ["data.n_train", "data.n_test"], "did you mean data.n_train?"),
+        ("TUNED", ["fixed", "tuned"], "did you mean tuned?"),
+        ("relu", ["tanh", "ReLU"], "did you mean ReLU?"),
         ("banana", ["fixed", "tuned"], ""),
         ("", ["fixed"], ""),
         ("x", [], ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shlex
@@ -445,3 +446,79 @@ def test_a_reader_that_has_gone_ends_the_command(process: Process) -> None:
     done = subprocess.run(["bash", "-c", words], cwd=process.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+def test_python_looks_for_garbage_rarely_while_a_command_runs(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, during = gc.get_threshold(), []
+
+    def noted(*arguments: object) -> None:
+        during.append(gc.get_threshold())
+        raise BadInput("p", 0, "is enough")
+
+    monkeypatch.setattr("hw6.run.resumed", noted)
+    assert command(NOOP).status == 2
+    assert during[0][0] > 10 * before[0]
+    assert during[0][1:] == before[1:]
+    assert gc.get_threshold() == before
+
+
+def test_another_sweeper_says_what_it_did_and_keeps_off_an_earlier_sweep(command: Command) -> None:
+    words = ("-m", NOOP, "p=3,4", "hydra/sweeper=basic", "hydra.job.name=${now:%Y}", "hydra.sweep.subdir=${p}")
+    told = []
+    for _ in range(3):
+        ran = command(*words)
+        assert ran.status == 0, ran.err
+        (line,) = [line for line in ran.out.splitlines() if line.startswith("2 cells: ")]
+        told.append(line.partition(": ")[2])
+    assert len(set(told)) == 3
+    assert [sorted(load(command.folder / folder)["p"]) for folder in told] == [[3, 4]] * 3
+
+
+def test_settings_of_another_choice_are_no_mistake_for_another_sweeper(command: Command) -> None:
+    ran = command(
+        *("-m", *SMALL, "p=3", "lambda=tuned,path", "lambda.num=2", "hydra/sweeper=basic", "hydra.sweep.dir=s")
+    )
+    assert ran.status == 0, ran.err
+    assert len(load(command.folder / "s")) == 3
+
+
+def test_two_configs_can_be_shown_one_after_the_other(command: Command) -> None:
+    from hydra.core.global_hydra import GlobalHydra
+
+    for _ in range(2):
+        assert command("--cfg", "job", "p=3").status == 0
+        assert not GlobalHydra.instance().is_initialized()
+
+
+def test_completion_asked_by_hand_says_nothing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    for module in ("hw6.run", "hw6.__main__"):
+        ran = command("-sc", "query=bash", module=module)
+        assert (ran.status, ran.out, ran.err) == (0, "", "")
+
+
+def test_a_line_of_one_word_is_offered_every_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_LINE", "hw6")
+    monkeypatch.delenv("COMP_POINT", raising=False)
+    ran = command("-sc", "query=bash", module="hw6.__main__")
+    assert ran.out.split() == ["run", "aggregate", "status", "plot"]
+    assert "-sc install=bash" in command(module="hw6.__main__").out, "and how to switch completion on is told"
+
+
+@pytest.mark.parametrize(
+    ("words", "starts", "says"),
+    [
+        (["p=3", "--resolve"], "--resolve", "--cfg job"),
+        (["p=3", "--config-dir", "nowhere"], "--config-dir=nowhere: ", "must be a directory"),
+        (["p=3", "-cp", "nowhere"], "--config-path=nowhere: ", "must be a directory"),
+    ],
+)
+def test_a_flag_that_means_nothing_here_is_refused(command: Command, words: list[str], starts: str, says: str) -> None:
+    ran = command(*words)
+    assert ran.status == 2
+    (line,) = ran.lines
+    assert line.startswith(starts)
+    assert says in line
+    assert (ran.files, ran.folders) == ([], [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,9 @@ def test_status_of_sweeps(command: Command, capsys: pytest.CaptureFixture[str]) 
     assert status_command.main([str(command.folder / "all" / "some")]) == 0
     assert "6 missing (python -m hw6.run resume=" in capsys.readouterr().out
     assert status_command.main([str(command.folder / "nowhere")]) == 2
+    (command.folder / "empty").mkdir()
+    assert status_command.main([str(command.folder / "empty")]) == 2
+    assert "no sweep of hw6 here" in capsys.readouterr().err
 
 
 def test_a_narrower_plan_leaves_the_other_rows_counted(command: Command) -> None:
@@ -176,6 +181,8 @@ def test_a_narrower_plan_leaves_the_other_rows_counted(command: Command) -> None
     assert command("-m", NOOP, "p=3:5", "hydra.sweep.dir=s").status == 0
     found = status_command.status(command.folder / "s")
     assert (found.done, found.cells, found.left) == (6, 6, 0)
+    assert found.speed == 0, "nothing runs"
+    assert [line.rpartition("/")[2] for line in found.lines] == ["s: 6 of 6 cells done"]
 
 
 def test_compacting(command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +273,59 @@ def test_watching_ends_when_nothing_runs(command: Command, monkeypatch: pytest.M
     with locked(command.folder / "s"), pytest.raises(Enough):
         command("--watch", "s", module="hw6.status")
     assert slept[0] > 0
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=other").status == 0
+    with locked(command.folder / "s"), pytest.raises(Enough):
+        command("--watch", "s", "other", module="hw6.status")
+    assert len(slept) > 2, "one that runs is enough"
+
+
+def test_the_speed_is_that_of_all_cells_since_the_command_began(command: Command) -> None:
+    assert command("-m", *HALF, "hydra.sweep.dir=s").status == 1  # two cells done, two failed
+    path = command.folder / "s" / directory.PROVENANCE
+    record = json.loads(path.read_text())
+    hours = 10.0
+    began = datetime.now(UTC) - timedelta(hours=hours)
+    record["runs"][0]["started"] = began.isoformat()
+    path.write_text(json.dumps(record))
+    with locked(command.folder / "s"):
+        found = status_command.status(command.folder / "s")
+    assert found.speed == pytest.approx(4 / (3600 * hours), rel=0.02)
+    for shard in list(shards.shards_below(command.folder / "s")):
+        shard.unlink()
+    with locked(command.folder / "s"):
+        assert status_command.status(command.folder / "s").speed == 0, "nothing is done yet"
+
+
+def test_what_the_record_does_not_say_is_not_told(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    path = command.folder / "s" / directory.PROVENANCE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": []}))
+    assert command("s", module="hw6.status").out.splitlines() == ["s: 3 cells done"]
+
+
+@pytest.mark.parametrize(("flags", "cleared"), [([], False), (["--watch"], True)])
+def test_the_screen_is_cleared_only_to_watch(
+    command: Command, monkeypatch: pytest.MonkeyPatch, flags: list[str], cleared: bool
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=s").status == 0
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    assert status_command.main([*flags, str(command.folder / "s")]) == 0
+    assert ("\033" in screen.getvalue()) is cleared
+    assert "3 of 3 cells done" in screen.getvalue()
+
+
+def test_a_link_to_a_sweep_is_not_followed(command: Command) -> None:
+    assert command("-m", NOOP, "p=3:6", "hydra.sweep.dir=all/s").status == 0
+    (command.folder / "others").mkdir()
+    (command.folder / "others" / "link").symlink_to(command.folder / "all" / "s")
+    assert command("others", module="hw6.status").status == 2
+    (command.folder / "all" / "again").symlink_to(command.folder / "all" / "s")
+    assert len(command("all", module="hw6.status").out.splitlines()) == 1
 
 
 def test_compacting_leaves_a_damaged_shard_where_it_is(command: Command) -> None:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hw6.command.config import dependencies, leaves, names_in, plain_value
 from hw6.command.overrides import MOST_VALUES, ParsedOverride
+from hw6.contract.asking import refusals_of
 from hw6.contract.experiment import Experiment
 from hw6.contract.keys import FRAMEWORK_KEYS, Integer, Key, Value
 from hw6.errors import BadInput, nearest, refuse
@@ -44,9 +45,7 @@ def make_block(
         if key in swept:
             continue
         if key not in experiment.keys:
-            mistakes.append(
-                BadInput(key, text, f"{experiment.name} does not read it", nearest_key(key, experiment.keys))
-            )
+            mistakes.append(unread(key, text, f"{experiment.name} does not read it", experiment.keys))
             continue
         follows = tuple(sorted(swept & dependencies(config, key)))
         if follows:
@@ -104,7 +103,7 @@ def _assemble(
         longest = max(axes, key=len)
         allowed = f"{shape} are {block.size:,} cells; a sweep has at most {MOST_VALUES:,}"
         return None, [BadInput(longest.key, f"{len(longest):,} values", allowed, "sweep it in parts")]
-    return block, experiment.refuse(block.cells(np.arange(block.size)))
+    return block, refusals_of(experiment, block.cells(np.arange(block.size)))
 
 
 def _axis_values(parsed: ParsedOverride, experiment: Experiment) -> tuple[Sequence[Value], list[BadInput]]:
@@ -155,13 +154,19 @@ def _has_interpolation(parsed: ParsedOverride) -> bool:
     )
 
 
+def unread(key: str, shown: str, allowed: str, keys: Mapping[str, Key]) -> BadInput:
+    """The refusal of a key that is not read; one that was renamed is told its new name and nothing else."""
+    plain = key.lstrip("+")
+    for name, kind in keys.items():
+        if plain == kind.formerly:
+            return BadInput(key, shown, f"it is called {name} now", f"write {name}={shown}")
+    return BadInput(key, shown, allowed, nearest_key(plain, keys))
+
+
 def nearest_key(word: str, keys: Mapping[str, Key]) -> str:
     """The hint for a mistyped key: the nearest key, or the one whose explanation has the nearest word."""
     if word in keys:
         return ""
-    for name, key in keys.items():
-        if word == key.formerly:
-            return f"it is called {name} now"
     groups = () if "." in word else {key.partition(".")[0] for key in keys}
     hint = nearest(word, [*groups, *FRAMEWORK_KEYS]) or nearest(word, keys)
     if hint:

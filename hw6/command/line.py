@@ -29,6 +29,7 @@ NUMBER = re.compile(_NUMBER)
 _INTEGER = r"[+-]?\d+"
 _COLONS = re.compile(rf"({_NUMBER})?:({_NUMBER})?(?::({_NUMBER})?)?")
 _FUNCTION = re.compile(r"(range|interval|choice|shuffle|sort)\((.*)\)", re.DOTALL)
+MULTIRUN = ("-m", "--multirun")
 FOLDER_KEYS = ("hydra.sweep.dir", "hydra.run.dir")
 ENGINES = {"local": "hw6", "joblib": "joblib"}
 _FLAGS_WITH_VALUE = {

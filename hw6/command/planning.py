@@ -16,8 +16,9 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from hw6.command.block import make_block, nearest_key
+from hw6.command.block import make_block, unread
 from hw6.command.config import has_key, leaves
+from hw6.command.line import NUMBER
 from hw6.command.overrides import ParsedOverride, parse_overrides
 from hw6.contract.experiment import Experiment
 from hw6.contract.keys import FRAMEWORK_KEYS, RUN_KEYS, Key
@@ -120,13 +121,15 @@ def _check_choices(groups: Sequence[ParsedOverride], composer: Composer) -> None
             name = str(group.values[index]) if group.values[index] is not None else "null"
             if name not in options:
                 allowed = "must be one of " + ", ".join(options)
-                mistakes.append(BadInput(group.key, text, allowed, nearest(name, options) or _numbers_too(group.key)))
+                mistakes.append(
+                    BadInput(group.key, text, allowed, nearest(name, options) or _numbers_too(group.key, name))
+                )
     refuse(mistakes)
 
 
-def _numbers_too(group: str) -> str:
+def _numbers_too(group: str, given: str) -> str:
     """The hint that a number may be typed for a choice of a group, where an experiment says so."""
-    short = next((one for one in all_shorthands() if one.group == group), None)
+    short = next((one for one in all_shorthands() if one.group == group and not NUMBER.fullmatch(given)), None)
     return f"a number is allowed too, for instance {group}={short.example}" if short else ""
 
 
@@ -205,4 +208,4 @@ def framework_mistakes(config: DictConfig, experiment: Experiment) -> list[BadIn
 def _unread(one: ParsedOverride, keys: Mapping[str, Key], reader: tuple[str, str]) -> BadInput:
     """A key that no choice of the command has. A named sweep may carry overrides for choices that were replaced."""
     allowed = (" as configured" if one.key in keys else "").join(reader)
-    return BadInput(one.override.get_key_element(), one.shown, allowed, nearest_key(one.key, keys))
+    return unread(one.override.get_key_element(), one.shown, allowed, keys)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hw6.command.line import CommandLine, split
+from hw6.command.line import MULTIRUN, CommandLine, split
 from hw6.command.shorthands import experiments_meant
 from hw6.contract.registry import experiment_named
 from hw6.errors import BadInput
@@ -37,7 +37,7 @@ def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     kept = [t for t in remembered.overrides if not t.startswith((*FORGOTTEN, *replaced))]
     rest = [*kept, *typed]
     flags = [*remembered.flags, *(flag for flag in line.flags if flag not in remembered.flags)]
-    if "-m" not in flags and "--multirun" not in flags:
+    if not set(flags) & set(MULTIRUN):
         flags.append("-m")
     return CommandLine(tuple(flags), (*rest, f"hydra.sweep.dir={quoted(str(folder))}"))
 
@@ -60,8 +60,9 @@ def _with_name(text: str, names: Mapping[str, str]) -> str:
 
 def _folder(name: str, outputs: Path) -> Path:
     if name == LATEST:
-        found = sorted(outputs.glob(f"*/*/{directory.PROVENANCE}"), key=lambda path: path.stat().st_mtime)
-        sweeps = [path.parent for path in found if _is_sweep(path.parent)]
+        found = directory.sweeps_below(outputs) if outputs.is_dir() else ()
+        sweeps = [folder for folder in found if _has_plan(folder)]
+        sweeps.sort(key=lambda folder: (folder / directory.PROVENANCE).stat().st_mtime)
         if not sweeps:
             raise BadInput("resume", name, f"there is no sweep in {outputs}", "give its directory: resume=FOLDER")
         return sweeps[-1].absolute()
@@ -71,7 +72,7 @@ def _folder(name: str, outputs: Path) -> Path:
     return folder
 
 
-def _is_sweep(folder: Path) -> bool:
+def _has_plan(folder: Path) -> bool:
     """A single run leaves a record too, but has no plan to go on with."""
     return any(folder.glob("plan-*.json"))
 

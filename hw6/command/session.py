@@ -28,13 +28,13 @@ from omegaconf.errors import OmegaConfBaseException
 from hw6.command import folders
 from hw6.command.line import CommandLine
 from hw6.contract import registry
-from hw6.errors import BadInput, Hw6Error
+from hw6.contract.keys import RUN_KEYS
+from hw6.errors import FULL_ERROR, BadInput, Hw6Error
 from hw6.plan.plan import Plan
 from hw6.store import contents
 from hw6.store.record import runs
 from hw6.words import quoted
 
-FULL_ERROR = "HYDRA_FULL_ERROR"
 SWEEP_FOLDER = "hydra.sweep.dir="
 SWEEPS = (",", "(")  # what a value that stands for several values has in it
 
@@ -46,13 +46,13 @@ class Session:
         line: the command line, shorthands expanded.
         name: the primary config.
         many: whether it is a sweep.
-        foreign: whether another sweeper than hw6's runs it; then ``folder`` and ``cells`` say where and how many.
+        other_sweeper: whether another sweeper than hw6's runs it; then ``folder`` and ``cells`` say where and how many.
     """
 
     def __init__(self, line: CommandLine, name: str, many: bool) -> None:
         self.line, self.name = line, name
         self.many = many
-        self.foreign = many and any(text.startswith("hydra/sweeper=") for text in line.overrides)
+        self.other_sweeper = many and any(text.startswith("hydra/sweeper=") for text in line.overrides)
         self.folder: Path | None = None  # of another sweeper's sweep, known once it is checked
         self.cells = 0
 
@@ -108,7 +108,8 @@ class Session:
             return text
         choices = [other.partition("=")[2] for other in self.task if other.partition("=")[0] == group]
         swept = self.name in folders.sweep_names() or any(mark in choice for choice in choices for mark in SWEEPS)
-        return f"{key}=choice({value})" if swept and (folders.conf() / group).is_dir() else text
+        known = GlobalHydra.instance().config_loader().get_group_options(group)
+        return f"{key}=choice({value})" if swept and known else text
 
     def check(self) -> Plan:
         """The plan of the command; all its mistakes are refused before a directory is made.
@@ -133,12 +134,16 @@ class Session:
             sweeper = compose([]).hydra.sweeper
             params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         composer = Composer(compose, loader.get_group_options, loader)
-        plan = make_plan(params, self.task, composer, single=not self.many, plain=self.foreign)
+        plan = make_plan(params, self.task, composer, single=not self.many, plain=self.other_sweeper)
         config = composed[plan.blocks[0].overrides]
-        if self.foreign:
+        if self.other_sweeper:
             self.cells = plan.size
             self.folder = _unused(Path(config.hydra.sweep.dir), named=any(t.startswith(SWEEP_FOLDER) for t in self.own))
         elif not self.many:
+            if RUN_KEYS["dry_run"].convert("dry_run", config.dry_run):
+                raise BadInput(
+                    "dry_run", True, "stands in a config, which runs", "type dry_run=true on the command line"
+                )
             _check_folder(config.hydra.run.dir)
         return plan
 
@@ -224,7 +229,7 @@ def announce_experiments(line: CommandLine, *, all_of_them: bool = False) -> Non
     if all_of_them or elsewhere or any(name not in registry.EXPERIMENTS for name in names):
         from hydra.core.config_store import ConfigStore
 
-        for experiment in registry.foreign_experiments():
+        for experiment in registry.outside_experiments():
             node = {**(experiment.config or {}), "experiment": experiment.name}
             ConfigStore.instance().store(
                 group="experiment", name=experiment.name, node=node, package="_global_", provider="hw6"

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from hw6.command import folders
 from hw6.command.line import NUMBER, CommandLine, elements
+from hw6.contract.keys import FRAMEWORK_KEYS
 from hw6.contract.registry import experiment_named
 from hw6.contract.shorthand import Shorthand
 from hw6.errors import Hw6Error
@@ -33,7 +34,7 @@ def shorthands_meant(line: CommandLine, name: str) -> dict[str, Shorthand]:
 def _may_be_short(override: str) -> bool:
     key, _, value = override.partition("=")
     group = key.strip().lstrip("+")
-    return bool(NUMBER.search(value)) and group.isidentifier() and (folders.conf() / group).is_dir()
+    return bool(NUMBER.search(value)) and group.isidentifier() and group not in FRAMEWORK_KEYS
 
 
 def experiments_meant(line: CommandLine, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from hw6.contract.experiment import Cells
 MOST_LINES = 10  # of one kind of mistake: a million bad widths are not a million lines
 
 
-def short(column: np.ndarray) -> np.ndarray:
+def once(column: np.ndarray) -> np.ndarray:
     """A column, or its one value where it is a broadcast constant: checked once, however many cells there are."""
     return column[:1] if column.strides == (0,) else column
 
@@ -21,7 +21,7 @@ def numbers(cells: Cells, *keys: str) -> list[np.ndarray]:
     """Columns of numbers; nan where a cell has no such key."""
     columns = []
     for key in keys:
-        column = short(cells[key]) if key in cells else np.array([np.nan])
+        column = once(cells[key]) if key in cells else np.array([np.nan])
         if column.dtype == object:
             column = np.array([np.nan if value is None else value for value in column.tolist()])
         columns.append(column)
@@ -30,7 +30,7 @@ def numbers(cells: Cells, *keys: str) -> list[np.ndarray]:
 
 def where_is(cells: Cells, key: str, value: object) -> np.ndarray:
     """Where a column has this value; all False where no cell has the key."""
-    return np.asarray(short(cells[key]) == value) if key in cells else np.array([False])
+    return np.asarray(once(cells[key]) == value) if key in cells else np.array([False])
 
 
 def distinct(wrong: np.ndarray, *columns: np.ndarray) -> list[tuple[Any, ...]]:
@@ -41,9 +41,9 @@ def distinct(wrong: np.ndarray, *columns: np.ndarray) -> list[tuple[Any, ...]]:
     return sorted(set(zip(*(column[wrong].tolist() for column in spread), strict=True)))[:MOST_LINES]
 
 
-def other_than(cells: Cells, value: str) -> str:
-    """The first value of the activation that is not this one."""
-    return next(str(name) for name in short(cells["features.activation"]).tolist() if name != value)
+def other_than(cells: Cells, key: str, value: str) -> str:
+    """The first value of a key that is not this one."""
+    return next(str(name) for name in once(cells[key]).tolist() if name != value)
 
 
 def plain(value: float) -> float | int:
@@ -55,7 +55,7 @@ def codes(cells: Cells, keys: Sequence[str]) -> np.ndarray:
     """For each cell a number, equal for equal values of these keys, rising from 0; shape (1,) if all are constant."""
     code = np.zeros(1, dtype=np.int64)
     for key in keys:
-        column = short(cells[key])
+        column = once(cells[key])
         if len(column) > 1:
             values = column if column.dtype != object else np.array([str(value) for value in column.tolist()])
             _, index = np.unique(values, return_inverse=True)

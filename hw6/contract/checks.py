@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from hw6.contract.drawing import Drawing, names_in
-from hw6.contract.keys import GROUPS, RESERVED, UNSET, Key
+from hw6.contract.keys import GROUPS, LARGEST, RESERVED, UNSET, Choice, Integer, Key, Real
 from hw6.contract.metrics import Counts, Text
-from hw6.errors import BadInput, nearest
+from hw6.contract.shorthand import Shorthand
+from hw6.errors import BadInput, described, nearest, shortened, show
 
 if TYPE_CHECKING:
     from hw6.contract.experiment import Experiment
@@ -29,8 +31,10 @@ def mistakes_of(experiment: Experiment) -> list[str]:
 
 
 def _types(experiment: Experiment) -> Iterator[str]:
-    if not isinstance(experiment.name, str) or not NAME.fullmatch(experiment.name):
-        yield f"name {experiment.name!r} must be letters, digits and _"
+    if not isinstance(experiment.name, str) or not NAME.fullmatch(experiment.name) or len(experiment.name) > 100:
+        yield f"name {experiment.name!r} must be letters, digits and _, at most 100"
+    elif experiment.name in {"null", "true", "false"}:
+        yield f"name {experiment.name} means something else in a config"
     if not isinstance(experiment.version, int) or isinstance(experiment.version, bool) or experiment.version < 1:
         yield f"version {experiment.version!r} must be a whole number from 1 up"
     for field in ("keys", "metrics"):
@@ -39,10 +43,21 @@ def _types(experiment: Experiment) -> Iterator[str]:
     for field in ("rows", "refuse", "price", "rows_of", "memory", "drawing"):
         if not callable(getattr(experiment, field)):
             yield f"{field} must be a function, not a {type(getattr(experiment, field)).__name__}"
-    for field in ("order", "measured", "shorthands"):
+    for field, kind, what in (
+        ("order", str, "names"),
+        ("measured", str, "names"),
+        ("shorthands", Shorthand, "Shorthand"),
+    ):
         given = getattr(experiment, field)
-        if isinstance(given, str) or not isinstance(given, Collection):
-            yield f"{field} must be a list of names, not {given!r}"
+        ordered = field == "measured" or isinstance(given, (list, tuple))
+        if isinstance(given, str) or not ordered or not all(isinstance(one, kind) for one in given):
+            yield f"{field} must be a list of {what}, not {given!r}"
+    if experiment.objective is not None and not isinstance(experiment.objective, str):
+        yield f"objective must be the name of a metric, not {experiment.objective!r}"
+    if not isinstance(experiment.finite, bool):
+        yield f"finite must be True or False, not {experiment.finite!r}"
+    if isinstance(experiment.keys, Mapping) and not experiment.keys:
+        yield "keys must name at least one key: a cell is told from another by it"
 
 
 def _names(experiment: Experiment) -> Iterator[str]:
@@ -54,6 +69,14 @@ def _names(experiment: Experiment) -> Iterator[str]:
             yield f"key {name!r} must be names of letters, digits and _, joined by dots"
         elif not isinstance(kind, Key):
             yield f"key {name} must be a Key such as Integer(help=...), not {kind!r}"
+        elif not isinstance(kind.help, str) or not kind.help.strip():
+            yield f"key {name} must have a line of help, not {kind.help!r}"
+        elif isinstance(kind, Choice) and not _are_names(kind.choices):
+            yield f"key {name} must have choices such as ('one', 'other'), not {kind.choices!r}"
+        elif isinstance(kind, Integer) and not -LARGEST - 1 <= kind.minimum <= kind.maximum <= LARGEST:
+            yield f"key {name} must lie between -2^63 and 2^63 - 1, its minimum at most its maximum"
+        elif isinstance(kind, Real) and not kind.minimum <= kind.maximum:
+            yield f"key {name} has a minimum above its maximum"
         elif name.partition(".")[0] in taken:
             yield f"key {name} has a name of hw6's own"
         elif name in GROUPS:
@@ -63,6 +86,8 @@ def _names(experiment: Experiment) -> Iterator[str]:
         elif name in experiment.metrics:
             way = "it may not be listed as a metric" if kind.resolves else "rename one of them"
             yield f"key {name} is a metric too: {way}"
+    if len(set(experiment.order)) < len(experiment.order):
+        yield f"order names a key twice: {', '.join(experiment.order)}"
     for key in experiment.order:
         if key not in experiment.keys:
             yield f"order names {key}, which is no key" + _hint(key, experiment.keys)
@@ -71,12 +96,16 @@ def _names(experiment: Experiment) -> Iterator[str]:
             yield f"shorthands name {short.key}, which is no key" + _hint(short.key, experiment.keys)
 
 
+def _are_names(choices: object) -> bool:
+    return isinstance(choices, (tuple, list)) and bool(choices) and all(isinstance(one, str) for one in choices)
+
+
 def _metrics(experiment: Experiment) -> Iterator[str]:
     from hw6.contract.experiment import ROW_COLUMNS
 
     for name, text in experiment.metrics.items():
-        if not isinstance(name, str) or not name.strip() or set(name) & set(",\n"):
-            yield f"metric {name!r} must be a name without commas and line breaks"
+        if not isinstance(name, str) or not name.strip() or "," in name or not name.isprintable() or len(name) > 200:
+            yield f"metric {shortened(repr(name))} must be a name of at most 200 letters, without commas"
         elif name in {*RESERVED, *ROW_COLUMNS}:
             yield f"metric {name} has a name of hw6's own"
         elif not isinstance(text, str):
@@ -93,7 +122,7 @@ def _metrics(experiment: Experiment) -> Iterator[str]:
 
 def _defaults(experiment: Experiment) -> Iterator[str]:
     """The defaults that the keys bring, and those given for them."""
-    from hw6.contract.experiment import flat
+    from hw6.contract.experiment import flat, is_given
 
     given: Mapping[str, Any] = {}
     if experiment.defaults is not None:
@@ -101,6 +130,8 @@ def _defaults(experiment: Experiment) -> Iterator[str]:
             yield f"defaults must map keys to values, not be {experiment.defaults!r}"
             return
         groups = "defaults" in experiment.defaults
+        if groups and not isinstance(experiment.defaults["defaults"], (list, tuple)):
+            yield f'defaults: its "defaults" must be a list of groups, not {experiment.defaults["defaults"]!r}'
         given = flat({name: value for name, value in experiment.defaults.items() if name != "defaults"})
         given = {name: value for name, value in given.items() if name != "experiment"}
         for name in given:
@@ -113,34 +144,53 @@ def _defaults(experiment: Experiment) -> Iterator[str]:
         if not isinstance(key, Key):
             continue  # told already
         value = given.get(name, key.default)
-        if value is UNSET or value == "???" or (isinstance(value, str) and "${" in value):
+        if value is UNSET or not is_given(value):
             continue
         try:
-            key.convert(name, value)
+            plain = key.convert(name, value)
         except BadInput as mistake:
             yield f"default {mistake}"
+            continue
+        if not isinstance(plain, (bool, int, float, str, tuple, NoneType)):
+            yield f"default {name} is a {type(plain).__name__}, which no config can hold"
 
 
 def _drawing(experiment: Experiment) -> Iterator[str]:
-    values = {name: (key.default,) for name, key in experiment.keys.items() if key.default is not UNSET}
+    """What the figure of one cell with the defaults names; a function that wants values of other keys is not tried."""
+    whole = all(key.default is not UNSET for key in experiment.keys.values())
+    values = {name: (in_table(key.default),) for name, key in experiment.keys.items() if key.default is not UNSET}
     try:
-        drawing = experiment.drawing(values)
-    except Exception as error:  # whatever it raises: it is the author who is told
-        yield f"drawing raises {type(error).__name__}: {error}"
+        drawing = experiment.drawing({name: found for name, found in values.items() if found != (None,)})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it raises: it is the author who is told
+        if whole:
+            yield f"drawing raises {': '.join(described(error))}"
         return
     if not isinstance(drawing, Drawing):
         yield f"drawing must be a Drawing, not a {type(drawing).__name__}"
         return
+    try:
+        named = dict.fromkeys(names_in(drawing))
+    except (AttributeError, TypeError) as error:
+        yield f"drawing has a part of another kind than it should have: {error}"
+        return
     known = {*experiment.keys, *experiment.metrics}
-    for part, name in dict.fromkeys(names_in(drawing)):
+    for part, name in named:
         if name not in (experiment.metrics if part in {"panels", "best", "last", "histograms"} else known):
-            yield f"drawing: {part} name {name}, which is no {'metric' if name in known else 'key or metric'}" + _hint(
-                name, known
-            )
+            kind = "metric" if name in known else "key or metric"
+            yield f"drawing: {part} name {name}, which is no {kind}" + _hint(name, known)
+
+
+def in_table(value: Any) -> Any:
+    """A value of a key as a table has it when it is drawn: numbers as floats, all else as text; None is missing."""
+    if value is None or isinstance(value, float):
+        return value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else show(value)
 
 
 def _hint(name: object, known: Iterable[str]) -> str:
-    near = nearest(str(name), known)
+    near = nearest(str(name), [one for one in known if isinstance(one, str)])
     return f" ({near})" if near else ""
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from hw6.contract.drawing import Drawing
 from hw6.contract.keys import UNSET, Key
 from hw6.contract.shorthand import Shorthand
-from hw6.errors import BadInput
+from hw6.errors import BadInput, described, shortened, written
 
 Cells = Mapping[str, np.ndarray]
 Columns = Mapping[str, np.ndarray]
@@ -98,25 +98,47 @@ class Experiment:
         """Refuse what would only be found out, or never, when cells run."""
         from hw6.contract.checks import mistakes_of
 
-        wrong = mistakes_of(self)
+        try:
+            wrong = mistakes_of(self)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an argument so odd that asking it anything raises
+            wrong = [f"an argument is of another kind than it should be: {': '.join(described(error))}"]
         if wrong:
             raise BadExperiment(str(self.name), wrong)
 
     @property
     def config(self) -> Mapping[str, Any] | None:
         """Its keys with their values where nobody gives any, nested; None where some have none."""
-        if self.defaults is not None:
-            return self.defaults
-        if any(key.default is UNSET for key in self.keys.values()):
-            return None
-        return nested({name: key.default for name, key in self.keys.items()})
+        own = {name: key.default for name, key in self.keys.items() if key.default is not UNSET}
+        if self.defaults is None:
+            return nested(self._plain(own)) if len(own) == len(self.keys) else None
+        given = flat({name: value for name, value in self.defaults.items() if name != "defaults"})
+        if "defaults" in self.defaults:  # groups bring the other keys, and their defaults
+            return {"defaults": self.defaults["defaults"], **nested(self._plain(given))}
+        return nested(self._plain(own | given))
+
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as a config can hold them: in the types of their keys, lists for tuples."""
+        found = {name: self.keys[name].convert(name, v) if is_given(v) else v for name, v in values.items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 class BadExperiment(BadInput, ValueError):
     """An experiment whose parts do not fit together; told in one line."""
 
     def __init__(self, name: str, mistakes: Sequence[str]) -> None:
-        super().__init__(f"experiment {name}", None, "; ".join(mistakes))
+        super().__init__(f"experiment {shortened(name)}", None, shortened("; ".join(mistakes)))
+
+    @property
+    def lines(self) -> list[str]:
+        """One line, whatever the author's own texts hold."""
+        return [" ".join(written(str(self)).split())]
+
+
+def is_given(value: Any) -> bool:
+    """Whether a default says what it is; "???" is for the user to give, and an interpolation for the config."""
+    return not (isinstance(value, str) and (value == "???" or "${" in value))
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hw6.contract.experiment import Experiment
 from hw6.contract.shorthand import Shorthand
-from hw6.errors import BadInput, nearest
+from hw6.errors import BadInput, described, nearest
 
 ENTRY_POINTS = "hw6.experiments"  # the group in which another package announces an Experiment
 
@@ -32,12 +32,20 @@ def _announced(name: str | None = None) -> Iterator[Experiment]:
     """The experiments of other packages; looked up late, since reading all packages' metadata takes time."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=ENTRY_POINTS) if name is None else entry_points(group=ENTRY_POINTS, name=name)
+    try:
+        found = entry_points(group=ENTRY_POINTS) if name is None else entry_points(group=ENTRY_POINTS, name=name)
+    except Exception as error:  # the metadata of some installed package are no good
+        _say("packages", f"the experiments of installed packages cannot be listed ({': '.join(described(error))})")
+        return
     for entry in found:
         try:
             experiment = entry.load()
             if not isinstance(experiment, Experiment):
                 raise TypeError(f"{entry.value} is a {type(experiment).__name__}, no hw6.Experiment")
+            if experiment.name != entry.name:
+                raise ValueError(f"its name is {experiment.name}: announce it under that name")
+            if experiment.name in EXPERIMENTS:
+                raise ValueError("hw6 has an experiment of that name")
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever an import raises, SystemExit too
@@ -47,12 +55,17 @@ def _announced(name: str | None = None) -> Iterator[Experiment]:
 
 
 def _tell(entry: Any, error: BaseException) -> None:
-    if entry.value not in _told:
-        _told.add(entry.value)
-        package = entry.dist.name if entry.dist is not None else entry.value
-        line = next(iter(str(error).splitlines()), "")
-        what = f"{type(error).__name__}: {line}" if line else type(error).__name__
-        print(f"hw6: experiment {entry.name} of {package} cannot be loaded ({what}); left out", file=sys.stderr)
+    package = (entry.dist.name if entry.dist is not None else None) or entry.value
+    kind, line = described(error)
+    what = kind if line == "no message" else f"{kind}: {line}"
+    _say(entry.value, f"experiment {entry.name} of {package} cannot be loaded ({what}); left out")
+
+
+def _say(about: str, text: str) -> None:
+    """Say something on standard error, once in a process."""
+    if about not in _told:
+        _told.add(about)
+        print(f"hw6: {text}", file=sys.stderr)
 
 
 def register(experiment: Experiment) -> None:
@@ -86,7 +99,7 @@ def experiment_names() -> list[str]:
     return sorted({*EXPERIMENTS, *_registered, *(experiment.name for experiment in _announced())})
 
 
-def foreign_experiments() -> list[Experiment]:
+def outside_experiments() -> list[Experiment]:
     """The experiments that this package does not bring; one without defaults cannot be chosen and is left out."""
     found = {experiment.name: experiment for experiment in (*_announced(), *_registered.values())}
     return [experiment for experiment in found.values() if experiment.config is not None]
@@ -95,7 +108,7 @@ def foreign_experiments() -> list[Experiment]:
 def all_shorthands() -> list[Shorthand]:
     """The shorthands of all experiments."""
     named = (experiment_named(name) for name in (*EXPERIMENTS, *_registered))
-    return [short for experiment in named for short in experiment.shorthands]
+    return [short for experiment in (*named, *_announced()) for short in experiment.shorthands]
 
 
 def experiment_named(name: str) -> Experiment:

@@ -67,12 +67,10 @@ class Abilities:
     """What an engine can do.
 
     Attributes:
-        obeys_workers: ``workers=N`` says how many pieces run at once; otherwise that is for the engine's own settings.
         tells_of_ends: ``ended`` is called as each piece ends, not when all have; ``fail_fast`` relies on it.
         knows_this_process: pieces can run in this process, which knows what was registered in it alone.
     """
 
-    obeys_workers: bool
     tells_of_ends: bool
     knows_this_process: bool
 

@@ -23,7 +23,7 @@ class Foreign(Engine):
         config: that config.
     """
 
-    abilities = Abilities(obeys_workers=False, tells_of_ends=False, knows_this_process=False)
+    abilities = Abilities(tells_of_ends=False, knows_this_process=False)
 
     def __init__(self, make_launcher: Callable[[], Any], config: DictConfig) -> None:
         self.make_launcher, self.config = make_launcher, config
@@ -48,7 +48,10 @@ class Foreign(Engine):
             folders = [orders.folder / str(piece.number) for piece in batch]
             if not any(folder.exists() for folder in folders):
                 raise  # no job has begun: it is the launcher that failed
-            return [(piece, _what_became(piece, folder, error)) for piece, folder in zip(batch, folders, strict=True)]
+            return [
+                (piece, _what_became(piece, folder, orders, error))
+                for piece, folder in zip(batch, folders, strict=True)
+            ]
         return list(zip(batch, map(result_of, returned), strict=True))
 
 
@@ -62,8 +65,9 @@ def _together(waiting: Sequence[Piece]) -> list[Piece]:
     return batch
 
 
-def _what_became(piece: Piece, folder: Path, error: Exception) -> Any:
+def _what_became(piece: Piece, folder: Path, orders: Orders, error: Exception) -> Any:
     """Of a piece in a batch that was given up: what it stored, or that it had not begun, or that it was lost."""
     if not folder.exists():
         return NOT_BEGUN
-    return stored_result(folder, len(piece.chunk)) or WorkerDied(f"{type(error).__name__}: {error}".splitlines()[0])
+    stored = stored_result(folder, orders.plan.blocks[piece.chunk.block], piece.chunk.positions)
+    return stored or WorkerDied(f"{type(error).__name__}: {error}".splitlines()[0])

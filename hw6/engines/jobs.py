@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hw6.engines.contract import Orders, Piece
+from hw6.errors import BadInput
 from hw6.plan.text import ranges_text
 from hw6.words import quoted
 
@@ -40,6 +41,17 @@ def typed_for_hydra(config: DictConfig) -> list[str]:
     """The overrides of Hydra's own config, as they were typed: they may interpolate what only a job has."""
     texts: list[str] = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)  # type: ignore[assignment]
     return texts
+
+
+def refuse_subdir(config: DictConfig) -> None:
+    """Refuse jobs whose directories would not lie below the sweep's.
+
+    Raises:
+        BadInput: what was typed, and what is allowed.
+    """
+    text = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index, call-overload]
+    if text.startswith(("/", "~")) or ".." in Path(text).parts:
+        raise BadInput("hydra.sweep.subdir", text, "must lie below the sweep's directory", "leave it out")
 
 
 def hand_directory(config: DictConfig, folder: Path) -> None:

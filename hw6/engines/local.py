@@ -28,7 +28,7 @@ class Local(Engine):
         composed: the configs of choices that were composed already, by their overrides.
     """
 
-    abilities = Abilities(obeys_workers=True, tells_of_ends=True, knows_this_process=True)
+    abilities = Abilities(tells_of_ends=True, knows_this_process=True)
 
     def __init__(
         self,

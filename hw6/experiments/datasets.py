@@ -186,7 +186,13 @@ def refuse_starter(cells: Cells) -> list[BadInput]:
         mistakes += [BadInput(key, plain(value), allowed) for (value,) in distinct(starter & (column != only), column)]
     relu = where_is(cells, "features.activation", "relu")
     if (starter & ~relu).any():
-        mistakes.append(BadInput("features.activation", other_than(cells, "relu"), "must be relu with data=starter"))
+        mistakes.append(
+            BadInput(
+                "features.activation",
+                other_than(cells, "features.activation", "relu"),
+                "must be relu with data=starter",
+            )
+        )
     (p,) = numbers(cells, "p")
     wrong = starter & ((p % STARTER_WIDTHS.step != STARTER_WIDTHS.start) | (p > STARTER_WIDTHS[-1]))
     allowed = f"must be one of 1, 11, ..., {STARTER_WIDTHS[-1]} with data=starter"

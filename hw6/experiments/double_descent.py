@@ -186,7 +186,11 @@ def _without_validation(cells: Cells) -> list[BadInput]:
 def _risk(cells: Cells) -> list[BadInput]:
     wrong = where_is(cells, "exact_risk", True) & ~where_is(cells, "features.activation", "relu")
     allowed = "exact_risk=true has a closed form for features=relu only"
-    return [BadInput("features.activation", other_than(cells, "relu"), allowed)] if wrong.any() else []
+    return (
+        [BadInput("features.activation", other_than(cells, "features.activation", "relu"), allowed)]
+        if wrong.any()
+        else []
+    )
 
 
 def _device(cells: Cells) -> list[BadInput]:

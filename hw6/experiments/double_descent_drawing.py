@@ -49,6 +49,8 @@ SYMBOLS = {
     "data.sigma_validation": "validation σ",
     "data.sigma_test": "test σ",
 }
+# The rules that keep several lambdas of a cell, a row each.
+SEVERAL = tuple(kind for kind, rule in TUNING_RULES.items() if rule.rows(2) > 1)
 NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "lambda.kind": {kind: rule.label for kind, rule in TUNING_RULES.items()},
     "data.kind": {"gaussian": ("Gaussian data",), "starter": ("starter data",)},
@@ -64,7 +66,7 @@ def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
             Panel("chosen_lambda", LABELS["chosen_lambda"], log=True, thin=True),
         ),
         x=("p", "lambda.value"),
-        fills=(Fill("lambda.value", "chosen_lambda", "lambda.kind", "path"),),
+        fills=tuple(Fill("lambda.value", "chosen_lambda", "lambda.kind", kind) for kind in SEVERAL),
         lowest_along=("lambda.value",),
         marks=(Mark("p", "data.n_train", "$p = n$"),),
         labels=LABELS,

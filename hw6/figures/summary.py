@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hw6.contract.experiment import BadExperiment
 from hw6.errors import BadInput
 from hw6.figures.codes import Column, column, combine, single
 from hw6.figures.names import name_of, number, placeholders
@@ -61,7 +62,11 @@ def _contents(frame: pd.DataFrame) -> Iterator[str]:
     except BadInput:
         yield "this experiment is not installed here, so nothing more is known of its columns"
         return
-    table = table.finished().filled()
+    try:
+        table = table.finished().filled()
+    except BadExperiment as error:
+        yield str(error)
+        return
     if not len(table.frame):
         return
     for axis in table.axes.values():

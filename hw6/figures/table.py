@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hw6.contract.asking import drawing_of
 from hw6.contract.drawing import Drawing
 from hw6.contract.experiment import Experiment
 from hw6.contract.metrics import Counts, Text
@@ -54,7 +55,7 @@ class Table:
         if not len(rows):
             return found
         values = {one.key: one.values.tolist() for one in found.columns(self.experiment.keys)}
-        return replace(found, drawing=self.experiment.drawing(values))
+        return replace(found, drawing=drawing_of(self.experiment, values))
 
     def last_rows(self) -> Table:
         """Of each cell the last row alone, where the drawing wants no other."""

@@ -1,1 +1,1 @@
-"""Streams, features, ridge regression, tuning and risk: numpy in, numpy out; no configuration, no tables."""
+"""Arrays in, arrays out: streams, ridge regression, initialization, dropout, residual networks; no configs."""

@@ -213,7 +213,8 @@ def pre_activations(seed: int, samples: int) -> np.ndarray:
     """Values of z, float64 (samples,): signs alternate, log |z| is uniform in each of equal parts of log [2^-4, 2^6].
 
     Neighbours of one sign are at most 3 parts apart, a factor exp(21 / samples). Once that is below c > exp(q), a jump
-    of s at any a in the range has some z in (a/c, a]: it cannot be missed (hence FEWEST_DROPPED).
+    of s at any a in the range has some z in (a/c, a]: it cannot be missed (hence FEWEST_DROPPED). That holds above the
+    two lowest parts: the first z of a sign lies anywhere in them.
     """
     place = (np.arange(samples) + streams.generator(seed, "dropout_z").random(samples)) / samples
     z = np.exp2(LOW + (HIGH - LOW) * place)

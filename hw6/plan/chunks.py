@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hw6.contract.asking import numbers_of
 from hw6.plan.plan import Block, Chunk, Plan
 
 ONE_CHUNK = 2.0  # estimated seconds of a sweep that is not worth cutting
@@ -58,7 +59,7 @@ def missing_cells(plan: Plan, finished: np.ndarray) -> Missing:
         else:
             total += len(positions)
         missing.append(positions)
-    prices = [b.experiment.price(b.cells(p)) for b, p in zip(plan.blocks, missing, strict=True)]
+    prices = [numbers_of(b.experiment, "price", b.cells(p)) for b, p in zip(plan.blocks, missing, strict=True)]
     return Missing(missing, prices, total, float(sum(price.sum() for price in prices)))
 
 

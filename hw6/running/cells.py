@@ -17,7 +17,8 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from hw6.contract.experiment import Cells, Experiment
-from hw6.running.returned import BadRows, checked, described, odd_ones
+from hw6.errors import described
+from hw6.running.returned import BadRows, checked, odd_ones
 from hw6.store.columns import arrow_column, categories, constant_category, mask_of
 
 
@@ -49,10 +50,9 @@ def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray) -> dict[str
     Raises:
         KeyboardInterrupt: the only thing that an experiment can raise which is not a failed row.
     """
-    frozen = {key: _read_only(values) for key, values in cells.items()}
     with threadpool_limits(limits=1):
-        parts = _parts(experiment, frozen, np.arange(len(ids)))
-    return _rows(experiment, frozen, ids, _finite(experiment, _one_kind(parts)))
+        parts = _parts(experiment, cells, np.arange(len(ids)))
+    return _rows(experiment, cells, ids, _finite(experiment, _one_kind(parts)))
 
 
 def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: BaseException) -> dict[str, pa.Array]:
@@ -61,18 +61,23 @@ def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: B
     return _rows(experiment, cells, ids, parts)
 
 
-def _read_only(values: np.ndarray) -> np.ndarray:
-    """A view into which an experiment cannot write: the cells are the keys of the rows, and other batches' too."""
-    view = values.view()
-    view.flags.writeable = False
-    return view
+def _batch(cells: Cells, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """The cells at these positions for an experiment alone: nothing that it does to them reaches the keys of rows."""
+    whole = len(positions) == len(next(iter(cells.values())))
+    batch = {}
+    for key, values in cells.items():
+        if values.strides == (0,):  # a constant: one value, however many cells
+            batch[key] = np.broadcast_to(values[:1].copy(), positions.shape)
+        else:
+            batch[key] = values.copy() if whole else values[positions]
+            batch[key].flags.writeable = False
+    return batch
 
 
 def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> list[Part]:
-    started, count = time.perf_counter(), len(next(iter(cells.values())))
-    batch = {key: _read_only(values[positions]) for key, values in cells.items()} if len(positions) < count else cells
+    started = time.perf_counter()
     try:
-        cell, columns = checked(experiment, experiment.rows(batch), len(positions))
+        cell, columns = checked(experiment, experiment.rows(_batch(cells, positions)), len(positions))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a cell raises, SystemExit too, is its own row's failure

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from hw6.command.block import single_block
+from hw6.contract.asking import numbers_of
 from hw6.contract.registry import experiment_named
 from hw6.engines.contract import WorkerDied
 from hw6.errors import FailedCells, show
@@ -28,7 +30,7 @@ from hw6.plan.text import block_from_json, block_to_json, positions_of
 from hw6.running.cells import failed_cells, run_cells
 from hw6.running.outcome import Outcome
 from hw6.store import directory, record, shards
-from hw6.words import quoted, short
+from hw6.words import pasted, quoted, short
 
 FIRST_BATCH, FASTEST_GROWTH = 64, 1000  # cells of an experiment without a price; how much more the next batch may be
 BATCH_SECONDS = 5.0  # of a batch of such cells
@@ -121,7 +123,7 @@ def run_chunk(block: Block, positions: np.ndarray, folder: Path, failure: str | 
     """
     failures: dict[tuple[str, str], tuple[int, str]] = {}
     size = len(positions)
-    if failure is None and not np.any(block.experiment.price(block.cells(positions))):
+    if failure is None and not np.any(numbers_of(block.experiment, "price", block.cells(positions))):
         size = FIRST_BATCH
     start = 0
     while start < len(positions):
@@ -146,39 +148,46 @@ def run_chunk(block: Block, positions: np.ndarray, folder: Path, failure: str | 
     return ChunkResult(len(positions), failures)
 
 
-def stored_result(folder: Path, cells: int) -> ChunkResult | None:
+def stored_result(folder: Path, block: Block, positions: np.ndarray) -> ChunkResult | None:
     """What a job that did not report came to, from its directory; None where rows of its cells are missing.
 
     Args:
         folder: the job's directory.
-        cells: the number of its cells.
+        block, positions: its cells.
     """
-    if not folder.is_dir():
-        return None
-    done, failed, _ = shards.cell_ids(folder)
-    return ChunkResult(cells) if len(done) + len(failed) == cells else None
+    wanted: set[bytes] = set(block.ids(positions).tolist())
+    failures: dict[tuple[str, str], tuple[int, str]] = {}
+    for path in shards.shards_in(folder):
+        with suppress(directory.BadRecord, shards.DamagedShard):
+            table = shards.read_shard(path, ["cell_id", "error_type", "error_message"])
+            wanted -= set(shards.text_array(table["cell_id"]).tolist())
+            rows = {name: table[name].combine_chunks() for name in table.column_names}
+            failures.update(_failures(rows, block, positions))
+    return None if wanted else ChunkResult(len(positions), failures)
 
 
 def _failures(rows: dict[str, pa.Array], block: Block, positions: np.ndarray) -> Causes:
+    """The failed cells among rows by their cause; ``positions`` are those of the cells, and maybe of others."""
     kinds, messages = rows["error_type"], rows["error_message"]
     if kinds.null_count == len(kinds):
         return {}
     found: dict[tuple[str, str], tuple[int, str]] = {}
-    ids = rows["cell_id"].to_pylist()
-    cells: Sequence[str] = list(dict.fromkeys(ids))
-    for kind, message, cell in zip(kinds.to_pylist(), messages.to_pylist(), ids, strict=True):
+    places = dict(zip(block.ids(positions).astype(str).tolist(), positions.tolist(), strict=True))
+    columns = (kinds.to_pylist(), messages.to_pylist(), rows["cell_id"].to_pylist())
+    for kind, message, cell in zip(*columns, strict=True):
         if kind is not None:
             count, example = found.get((kind, message), (0, ""))
-            example = example or _overrides(block, int(positions[cells.index(cell)]))
-            found[kind, message] = (count + 1, example)
+            found[kind, message] = (count + 1, example or _overrides(block, places[cell]))
     return found
 
 
 def _overrides(block: Block, position: int) -> str:
     """The overrides that run one cell alone, ready for the shell."""
     cells = block.cells(np.array([position]))
-    swept = [*(axis.key for axis in block.axes)]
-    return shlex.join([*block.overrides, *(f"{key}={_grammar(cells[key][0])}" for key in swept)])
+    swept = [axis.key for axis in block.axes]
+    chosen = [text for text in block.overrides if text.startswith("experiment=")]
+    own = [] if chosen else [f"experiment={block.experiment.name}"]
+    return shlex.join([*own, *block.overrides, *(f"{key}={_grammar(cells[key][0])}" for key in swept)])
 
 
 def _grammar(value: object) -> str:
@@ -206,7 +215,7 @@ def _report(rows: dict[str, pa.Array], folder: Path) -> Iterator[str]:
             text = "  ".join(_text(value) for value in cells[:6]) + (f"  ... {count} rows" if count > 6 else "")
             yield f"{name:<{width}}  {text}"
     yield f"1 cell: {short(folder)}"
-    yield f"next: python -m hw6.aggregate {shlex.quote(short(folder))}"
+    yield f"next: python -m hw6.aggregate {pasted(folder)}"
 
 
 def _text(value: object) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from hw6.contract.asking import numbers_of
 from hw6.contract.experiment import Cells, Experiment
 from hw6.contract.keys import Integer, Integers
 from hw6.errors import BadInput
@@ -84,12 +85,12 @@ def estimate(plan: Plan, missing: Missing, chunks: Sequence[Chunk], workers: int
     for block, positions, most in zip(plan.blocks, missing.positions, longest, strict=True):
         if len(positions):
             experiment, cells = block.experiment, block.cells(positions)
-            number = int(np.sum(experiment.rows_of(cells)))
+            number = int(np.sum(numbers_of(experiment, "rows_of", cells)))
             rows += number
             disk += number * (ID_BYTES + COLUMN_BYTES * (len(experiment.metrics) + len(block.axes) + 1))
             entries = number / len(positions) * (len(experiment.metrics) + len(experiment.keys) + 2)
-            held = most * (CELL_BYTES + ENTRY_BYTES * entries)
-            largest = max(largest, float(np.max(experiment.memory(cells))) + held)
+            in_memory = most * (CELL_BYTES + ENTRY_BYTES * entries)
+            largest = max(largest, float(np.max(numbers_of(experiment, "memory", cells))) + in_memory)
     memory = PROCESS_BYTES * (workers + (workers > 1)) + workers * largest
     files = len(chunks) * FILE_BYTES
     return Estimate(missing.total, missing.finished, len(chunks), rows, missing.seconds, workers, memory, disk + files)
@@ -114,16 +115,22 @@ def refuse_without_room(cost: Estimate, folder: Path) -> None:
         raise BadInput("workers", cost.workers, needs, "use fewer workers, or smaller cells")
 
 
-def refuse_large_cells(plan: Plan) -> None:
+def refuse_large_cells(plan: Plan, positions: Sequence[np.ndarray] | None = None) -> None:
     """Refuse cells of which this machine cannot hold a single one; names the key that makes the largest so large.
+
+    Args:
+        plan: the cells.
+        positions: for each block those that are to run; None: all.
 
     Raises:
         BadInput: what it needs, what there is, and what to change.
     """
     there = available_memory()
-    for block in plan.blocks:
-        cells = block.cells(np.arange(block.size))
-        need = block.experiment.memory(cells) + PROCESS_BYTES
+    for block, run in zip(plan.blocks, positions or [np.arange(b.size) for b in plan.blocks], strict=True):
+        if not len(run):
+            continue
+        cells = block.cells(run)
+        need = numbers_of(block.experiment, "memory", cells) + PROCESS_BYTES
         worst = int(np.argmax(need))
         if need[worst] > there:
             cell = {key: values[worst : worst + 1] for key, values in cells.items()}
@@ -146,7 +153,7 @@ def _largest_part(experiment: Experiment, cell: Mapping[str, np.ndarray]) -> str
             else:
                 continue
             with suppress(Exception):  # a combination that makes no sense tells nothing
-                found[key] = float(experiment.memory({**cell, key: least})[0])
+                found[key] = float(numbers_of(experiment, "memory", {**cell, key: least})[0])
     return min(found, key=found.__getitem__) if found else next(iter(cell))
 
 
@@ -199,7 +206,7 @@ def calibrated(experiment: Experiment, cells: Cells, prices: np.ndarray) -> Cali
         if measured >= SAMPLE_SECONDS / 4 or size == count - 1:
             break
         size = min(count - 1, size * 4)
-    modelled = float(experiment.price(sample).sum())
+    modelled = float(numbers_of(experiment, "price", sample).sum())
     scale = measured / modelled if modelled > 0 else 0.0
     seconds = total * scale if modelled > 0 else measured * count / size
     return Calibration(seconds, max(first - (float(prices[0]) * scale or measured / size), 0.0))
@@ -215,6 +222,10 @@ def _time(experiment: Experiment, cells: Cells) -> float:
     """Seconds of one core: a busy machine makes a process wait, and not its cells dearer."""
     with threadpool_limits(limits=1):
         began = time.process_time()
-        with suppress(Exception):  # a cell that fails costs what it costs; running the sweep will tell of it
+        try:
             experiment.rows(cells)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # a cell that fails costs what it costs; running the sweep will tell of it
+            pass
         return time.process_time() - began

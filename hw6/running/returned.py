@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from hw6.contract.experiment import Experiment
+from hw6.contract.keys import LARGEST
 from hw6.contract.metrics import Counts, Text
+from hw6.errors import written
 
 CELL = "cell"
-LARGEST = 2**63 - 1
-LONGEST = 1000  # characters of a message in a row
 TRUTH = (bool, np.bool_)
 
 
@@ -39,7 +39,8 @@ def checked(experiment: Experiment, returned: Any, count: int) -> tuple[np.ndarr
     for name in names:
         if name not in known and name != CELL:
             listed = ", ".join(experiment.metrics) or "it has none"
-            raise BadRows(f"{name} is no metric of {experiment.name}; its metrics: {listed}")
+            shown = name if name.isprintable() and name.strip() else repr(name)
+            raise BadRows(f"{shown} is no metric of {experiment.name}; its metrics: {listed}")
     cell = _cell(returned[CELL], count) if CELL in names else None
     rows = count if cell is None else len(cell)
     return cell, {name: _column(name, experiment.metrics.get(name, ""), returned[name], rows) for name in known}
@@ -68,6 +69,8 @@ def _cell(values: Any, count: int) -> np.ndarray:
     cell = np.asarray(values)
     if cell.ndim != 1 or cell.dtype.kind not in "iu":
         raise BadRows(f'"cell" must be a list of whole numbers, not {_kind(values)} of shape {cell.shape}')
+    if np.ma.getmaskarray(values).any():
+        raise BadRows('"cell" has masked entries: every row is of a cell')
     outside = (cell < 0) | (cell >= count)
     if outside.any():
         raise BadRows(f'"cell" points at {cell[outside][0]}, and the batch has the cells 0 to {count - 1}')
@@ -89,17 +92,30 @@ def _column(name: str, kind: str, values: Any, rows: int) -> np.ndarray:
         return _texts(name, array)
     if array.dtype.kind not in "biuf":
         raise BadRows(f"{name} holds {_content(array)}; a metric is a number or a truth value")
-    if array.dtype.kind == "u" and rows and int(array.max()) > LARGEST:
-        raise BadRows(f"{name} holds {int(array.max())}, and whole numbers end at 2^63 - 1")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # what is too large for float64 is infinite there, and told as such
+            array = array.astype(np.float64)
+    if array.dtype.kind == "u":  # one type of whole numbers, so that no join of parts makes floats of them
+        largest = int(np.max(np.ma.filled(array, 0), initial=0))
+        if largest > LARGEST:
+            raise BadRows(f"{name} holds {largest}, and whole numbers end at 2^63 - 1")
+        array = array.astype(np.int64)
     return array
 
 
 def _array(name: str, values: Any) -> np.ndarray:
-    """What is no list: NumPy's arrays, and what turns into one (a pandas series, a tensor on the CPU)."""
-    if isinstance(values, (str, bytes, dict, set)) or values is None:
+    """A copy of what is no list: NumPy's arrays, and what turns into one (a pandas series, a tensor on the CPU).
+
+    A copy, and no subclass: what the experiment does to its buffer afterwards, or a subclass to its entries, is no
+    business of a row. Masks are kept.
+    """
+    if not isinstance(values, np.ndarray) and not hasattr(values, "__array__"):
         raise BadRows(f"{name} is {_kind(values)}, not a column")
-    array: np.ndarray = values if isinstance(values, np.ndarray) else np.asarray(values)
-    return array
+    if type(values) is np.ndarray or not isinstance(values, np.ma.MaskedArray):
+        return np.array(values, subok=False)
+    data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+    plain = np.array(data, subok=False)
+    return np.ma.MaskedArray(plain, mask=np.array(mask, subok=False)) if mask.any() else plain
 
 
 def _from_list(name: str, values: Sequence[Any]) -> np.ndarray:
@@ -112,10 +128,16 @@ def _from_list(name: str, values: Sequence[Any]) -> np.ndarray:
         raise BadRows(f"{name} mixes {mixed}; a metric has one type throughout")
     if texts:
         return np.array(values, dtype=object)
+    if not all(issubclass(kind, (int, float, complex, np.generic, list, tuple, type(None))) for kind in kinds):
+        odd = next(value for value in values if not isinstance(value, (int, float, np.generic)))
+        raise BadRows(f"{name} holds {_kind(odd)}; a metric is a number or a truth value")
     try:
-        return np.array(values)
+        array = np.array(values)
     except ValueError:  # lists of several lengths
         raise BadRows(f"{name} holds lists, not one value a row") from None
+    if array.dtype.kind == "f" and kinds and all(issubclass(kind, (int, np.integer)) for kind in kinds):
+        raise BadRows(f"{name} holds whole numbers beyond 64 bits")
+    return array
 
 
 def _texts(name: str, array: np.ndarray) -> np.ndarray:
@@ -125,60 +147,58 @@ def _texts(name: str, array: np.ndarray) -> np.ndarray:
     found = np.array(np.ma.getdata(array), dtype=object)
     missing = [value is None or (isinstance(value, float) and value != value) for value in found.tolist()]
     found[np.ma.getmaskarray(array) | missing] = None  # pandas has nan for a missing text
-    for text in set(found.tolist()) if _hashable(found) else found:
-        if text is not None and not isinstance(text, str):
+    for row, text in enumerate(found.tolist()):
+        if text is None:
+            continue
+        if not isinstance(text, str):
             raise BadRows(f"{name} holds {_kind(text)}, and is announced as texts")
-        if text is not None and written(text) != text:
+        found[row] = str.__str__(text)  # a subclass may say what it likes of itself
+    for text in set(found.tolist()) - {None}:
+        if written(text) != text:
             raise BadRows(f"{name} holds {text!a}, which cannot be encoded")
     return found
 
 
-def _hashable(array: np.ndarray) -> bool:
-    return all(isinstance(value, str) or value is None for value in array.tolist())
-
-
 def _counts(name: str, values: Any, rows: int) -> np.ndarray:
     """Histograms as tuples of whole numbers; None and what is masked is missing. A whole array (rows, bins) will do."""
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        raise BadRows(f"{name} is {_kind(values)}, not a column of histograms")
     if len(values) != rows:
         raise BadRows(f"{name} has {len(values)} entries, and there are {rows} rows")
-    found = np.empty(rows, dtype=object)
     mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(rows, dtype=bool)
     hidden: np.ndarray = mask if mask.ndim == 1 else np.asarray(mask.all(axis=1))
+    if mask.ndim > 1 and np.any(mask.any(axis=1) & ~hidden):
+        raise BadRows(f"{name} has histograms of which some bins are masked")
+    found = np.empty(rows, dtype=object)
     for row, value in enumerate(np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else values):
-        if value is None or hidden[row]:
-            continue
-        one = np.asarray(value)
-        if one.ndim != 1 or one.dtype.kind not in "iu" or (one.size and one.min() < 0):
-            raise BadRows(f"{name} holds {_kind(value)}, and is announced as counts: whole numbers, one a bin")
-        found[row] = tuple(one.tolist())
+        if value is not None and not hidden[row]:
+            found[row] = _histogram(name, value)
     return found
+
+
+def _histogram(name: str, value: Any) -> tuple[int, ...]:
+    plain = isinstance(value, (list, tuple, np.ndarray)) and not np.ma.is_masked(value)
+    one = np.asarray(value) if plain else np.empty(())
+    truths = isinstance(value, (list, tuple)) and any(isinstance(entry, TRUTH) for entry in value)
+    if not plain or truths or one.ndim != 1 or one.dtype.kind not in "iu" or (one.size and one.min() < 0):
+        raise BadRows(f"{name} holds {_kind(value)}, and is announced as counts: whole numbers, one a bin")
+    counts: list[int] = list(one)
+    return tuple(int(count) for count in counts)
 
 
 def _content(array: np.ndarray) -> str:
     names = {"c": "complex numbers", "U": "texts", "S": "bytes", "M": "times", "m": "times", "V": "records"}
     if array.dtype.kind != "O":
         return names.get(array.dtype.kind, str(array.dtype))
-    odd = next((value for value in array.tolist() if not isinstance(value, (int, float))), None)
-    return "whole numbers beyond 64 bits" if odd is None and all(v is not None for v in array) else _kind(odd)
+    odd = [value for value in array.tolist() if not isinstance(value, (int, float))]
+    if odd:
+        return _kind(odd[0])
+    large = any(isinstance(value, int) and abs(value) > LARGEST for value in array.tolist())
+    return "whole numbers beyond 64 bits" if large else "numbers as objects (give them as an array of one type)"
 
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
-
-
-def described(error: BaseException) -> tuple[str, str]:
-    """What a row says of an exception: its type, and the first line of its message, as text that can be written."""
-    try:
-        text = str(error).strip()
-    except Exception:  # an exception whose own text raises
-        text = ""
-    line = next(iter(text.splitlines()), "") or "no message"
-    return written(type(error).__name__), written(line if len(line) <= LONGEST else line[: LONGEST - 3] + "...")
-
-
-def written(text: str) -> str:
-    """A text as it can be encoded: lone surrogates become escapes."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def odd_ones(kinds: Iterable[tuple[str, int]]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hw6.command.line import MULTIRUN, split
 from hw6.contract.registry import is_of_this_process
 from hw6.engines.contract import Engine, Orders, Piece, Stop, WorkerDied
 from hw6.errors import BadInput, Hw6Error, Interrupted
@@ -29,7 +30,9 @@ from hw6.store import contents, directory
 from hw6.store.code import code_digests
 from hw6.store.lock import locked
 from hw6.store.record import NOTHING, Command, Commit, append, close, describe, now, versions
-from hw6.words import counted, duration, short
+from hw6.words import counted, duration, pasted, short
+
+MOST_CAUSES = 20  # of failure that are told one by one
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Options:
 
     Attributes:
         folder: the sweep's directory.
-        claimed: the user named it; otherwise a new one is made, next to it if it is taken.
+        named: the user named it; otherwise a new one is made, next to it if it is taken.
         workers: local processes; None lets the engine choose.
         retry: which cells with rows run again: "failed", "none" or "all".
         changed: what becomes of rows of other code or versions: "stop", "keep" or "rerun".
@@ -50,7 +53,7 @@ class Options:
     """
 
     folder: Path
-    claimed: bool
+    named: bool
     workers: int | None = None
     retry: str = "failed"
     changed: str = "stop"
@@ -60,10 +63,16 @@ class Options:
     command: Command = NOTHING
     began: float = field(default_factory=time.perf_counter)
 
+    def command_of(self, cell: str) -> str:
+        """The command that runs one cell alone; of a named sweep with what that one sets besides its axes."""
+        flags = [flag for flag in split(self.command.expanded).flags if flag not in MULTIRUN]
+        alone = ["--run"] if flags else []
+        return " ".join(filter(None, ["python -m hw6.run", shlex.join([*flags, *alone]), cell]))
+
     @property
     def way_on(self) -> str:
         """The command that goes on with the sweep."""
-        where = [] if self.claimed else [f"hydra.sweep.dir={short(self.folder)}"]
+        where = [] if self.named else [f"hydra.sweep.dir={short(self.folder)}"]
         return f"python -m hw6.run {shlex.join([*self.command.expanded, *where])}"
 
 
@@ -83,15 +92,15 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         Interrupted, StoreFailed: stopped on the way; what was finished is stored.
     """
     started, folder = now(), options.folder
-    refuse_large_cells(plan)
-    there = options.claimed and contents.is_sweep(folder)
+    there = options.named and contents.is_sweep(folder)
     workers = _workers(plan, options, engine)
     with Commit() as commit, ExitStack() as stack:
         if there and not options.dry_run:
             stack.enter_context(locked(folder))
         code = code_digests([block.experiment for block in plan.blocks])
-        finished, held = _finished(plan, options, code) if there else (contents.NO_IDS, 0)
+        finished, known = _finished(plan, options, code) if there else (contents.NO_IDS, 0)
         missing = missing_cells(plan, finished)
+        refuse_large_cells(plan, missing.positions)
         slots = engine.slots(workers, missing.seconds)
         chunks = cut_chunks(plan, missing, slots)
         cost = estimate(plan, missing, chunks, slots)
@@ -104,7 +113,7 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
             options = replace(options, folder=folder)
             stack.enter_context(locked(folder))
         record = describe(options.command, [block_to_json(block) for block in plan.blocks], started, commit)
-        counts = {"cells": missing.total, "before": missing.finished, "outside": max(held - missing.finished, 0)}
+        counts = {"cells": missing.total, "before": missing.finished, "outside": max(known - missing.finished, 0)}
         append(folder, {**record, "code": code, **counts})
         results = _run(plan, chunks, options, slots, engine)
         return _close(options, results, missing)
@@ -139,7 +148,7 @@ def _finished(plan: Plan, options: Options, code: dict[str, str]) -> tuple[np.nd
 
 
 def _open(options: Options) -> Path:
-    if not options.claimed:
+    if not options.named:
         return directory.claim(options.folder)
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +216,7 @@ def _close(options: Options, results: Sequence[Any], missing: Missing) -> Outcom
     done = [result for result in results if isinstance(result, ChunkResult)]
     ran = sum(result.cells for result in done)
     failed = sum(count for result in done for count, _ in result.failures.values())
-    lines = _failures(results)
+    lines = _failures(results, options)
     if ran < missing.cells:
         lines.append(f"stopped: {counted(missing.cells - ran, 'cell')} not run")
     outcome = Outcome(options.folder, missing.total, ran, failed, tuple(lines))
@@ -221,12 +230,12 @@ def _close(options: Options, results: Sequence[Any], missing: Missing) -> Outcom
 
 def print_where(what: str, folder: Path) -> None:
     """The closing lines of a sweep: what was done, where it is, and what to type next."""
-    shown = shlex.quote(short(folder))
+    shown = pasted(folder)
     print(f"{what}: {short(folder)}")
     print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
 
 
-def _failures(results: Sequence[Any]) -> list[str]:
+def _failures(results: Sequence[Any], options: Options) -> list[str]:
     """What failed, grouped by cause, with a command that reproduces one cell of each."""
     causes: Counter[tuple[str, str]] = Counter()
     example: dict[tuple[str, str], str] = {}
@@ -236,8 +245,11 @@ def _failures(results: Sequence[Any]) -> list[str]:
                 causes[cause] += count
                 example.setdefault(cause, overrides)
     lines = [
-        f"{count:,} failed: {kind}: {message} (for example: python -m hw6.run {example[kind, message]})"
-        for (kind, message), count in causes.most_common()
+        f"{count:,} failed: {kind}: {message} (for example: {options.command_of(example[kind, message])})"
+        for (kind, message), count in causes.most_common(MOST_CAUSES)
     ]
+    if len(causes) > MOST_CAUSES:
+        rest = sum(count for _, count in causes.most_common()[MOST_CAUSES:])
+        lines.append(f"and {rest:,} failed of {counted(len(causes) - MOST_CAUSES, 'more cause')}: see the table")
     broken = [result for result in results if not isinstance(result, ChunkResult)]
     return lines + [f"a chunk failed: {type(e).__name__}: {str(e).partition(chr(10))[0]}" for e in broken]

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hw6.contract.experiment import Experiment
 
@@ -25,7 +27,7 @@ def code_digests(experiments: Sequence[Experiment]) -> dict[str, str]:
     """For each experiment its digest; none for one without a file, as in a notebook."""
     found = {}
     for experiment in sorted(experiments, key=lambda experiment: experiment.name):
-        module = getattr(experiment.rows, "__module__", "")
+        module = getattr(_plain(experiment.rows), "__module__", "")
         file = getattr(sys.modules.get(module), "__file__", None)
         if file is not None and experiment.name not in found:
             digest = hashlib.blake2b(digest_size=8)
@@ -33,6 +35,13 @@ def code_digests(experiments: Sequence[Experiment]) -> dict[str, str]:
                 digest.update(path.read_bytes())
             found[experiment.name] = f"{SCHEME}:{digest.hexdigest()}"
     return found
+
+
+def _plain(rows: Callable[..., Any]) -> Callable[..., Any]:
+    """The function behind partial applications and decorators."""
+    while isinstance(rows, partial) or hasattr(rows, "__wrapped__"):
+        rows = rows.func if isinstance(rows, partial) else rows.__wrapped__
+    return rows
 
 
 def comparable(one: str, other: str) -> bool:

@@ -1,6 +1,6 @@
 """The sweep directory: what is written, by whom, and what a reader may see.
 
-    <sweep>/sweep.json            provenance: commands, config, versions, start and end (provenance.py)
+    <sweep>/sweep.json            provenance: commands, config, versions, start and end (record.py)
     <sweep>/plan-<digest>.json    the blocks of a plan
     <sweep>/<number>/             one Hydra job: .hydra/, a log and its shard
     <sweep>/<number>/rows-<digest>.parquet
@@ -20,11 +20,11 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hw6.errors import BadInput, Hw6Error
+from hw6.errors import BadInput, Hw6Error, NoResults
 
 try:
     import fcntl
@@ -117,6 +117,22 @@ def claim(folder: Path) -> Path:
 def unwritable(folder: Path, error: OSError) -> BadInput:
     """The refusal of a directory into which nothing can be written."""
     return BadInput("hydra.sweep.dir", folder, f"cannot be written ({error.strerror})", "choose another directory")
+
+
+def sweeps_below(path: Path) -> Iterator[Path]:
+    """The sweeps at or below a path; symbolic links are not followed.
+
+    Raises:
+        NoResults: there is no such directory.
+    """
+    if not path.is_dir():
+        raise NoResults(f"{path}: no such directory")
+    if (path / PROVENANCE).is_file():
+        yield path
+        return
+    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+            yield from sweeps_below(Path(entry.path))
 
 
 def write_plan(blocks: Sequence[object], folder: Path) -> str:

@@ -63,9 +63,19 @@ def one_type(tables: Sequence[pa.Table]) -> list[pa.Table]:
         for field in table.schema:
             number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
             kinds.setdefault(field.name, set()).add("number" if number else str(field.type))
-    clashing = {name for name, found in kinds.items() if len(found) > 1}
+    whole = {name for name in kinds if {pa.types.is_integer(t.schema.field(name).type) for t in tables
+             if name in t.column_names} == {True, False} and kinds[name] == {"number"}}  # fmt: skip
+    truths = {name for name, found in kinds.items() if found == {"number", "bool"}}
+    clashing = {name for name, found in kinds.items() if len(found) > 1} - truths
     result = []
     for table in tables:
+        for name in whole & set(table.column_names):  # beside fractions whole numbers are fractions, digits or not
+            index = table.column_names.index(name)
+            table = table.set_column(index, name, table[name].cast(pa.float64(), safe=False))
+        for name in truths & set(table.column_names):  # a truth value among numbers is 1 or 0, as in NumPy
+            if pa.types.is_boolean(table.schema.field(name).type):
+                index = table.column_names.index(name)
+                table = table.set_column(index, name, table[name].cast(pa.int64()))
         for name in clashing & set(table.column_names):
             index = table.column_names.index(name)
             table = table.set_column(index, name, table[name].cast(pa.string()).dictionary_encode())

@@ -51,7 +51,7 @@ class Hw6Sweeper(Sweeper):
         from hw6.command.planning import Composer, make_plan
         from hw6.contract.keys import RUN_KEYS
         from hw6.engines.foreign import Foreign
-        from hw6.engines.jobs import DIRECTORY, typed_for_hydra
+        from hw6.engines.jobs import DIRECTORY, refuse_subdir, typed_for_hydra
         from hw6.running.job import Job
         from hw6.running.sweep import Options, sweep
 
@@ -61,6 +61,7 @@ class Hw6Sweeper(Sweeper):
                 "hydra/sweeper=hw6 runs hw6's own experiments; this application is another one: "
                 "leave hydra/sweeper=hw6 out, or make it an experiment of hw6 (an entry point of hw6.experiments)"
             )
+        refuse_subdir(config)
         loader = self.hydra_context.config_loader
         composed: dict[tuple[str, ...], DictConfig] = {}
         composer = Composer(self._compose(arguments, composed), cache(loader.get_group_options), loader)
@@ -68,10 +69,10 @@ class Hw6Sweeper(Sweeper):
         launcher = self._launcher()
         # By what it offers, not by its class: Hydra's scan for plugins may have made hw6's class a second time.
         engine = launcher.engine(composed) if hasattr(launcher, "engine") else Foreign(self._launcher, config)
-        claimed = any(text.startswith(DIRECTORY) for text in typed_for_hydra(config))
+        named = any(text.startswith(DIRECTORY) for text in typed_for_hydra(config))
         run = {name: key.convert(name, config[name]) for name, key in RUN_KEYS.items()}
         folder = Path(config.hydra.sweep.dir).absolute()
-        options = Options(folder, claimed, **run, quiet=job.quiet, command=job.command, began=job.began)
+        options = Options(folder, named, **run, quiet=job.quiet, command=job.command, began=job.began)
         return sweep(plan, options, engine)
 
     def _launcher(self) -> Any:

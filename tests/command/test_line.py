@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hw6.command.line import elements, expand_colons, split
 from hw6.command.line import expand as expand_line
+from hw6.command.shorthands import experiments_meant, shorthands_meant
 from hw6.contract.shorthand import Shorthand
 from hw6.errors import BadInput
 
@@ -67,6 +68,8 @@ def expand(typed: list[str]) -> list[str]:
         ("engine=local", ["hydra/launcher=hw6"]),
         ("hydra.sweep.dir=a:b", ["hydra.sweep.dir=a:b"]),
         ("hydra.sweep.dir=5:8", ["hydra.sweep.dir=5:8"]),
+        ("hydra.sweep.dir='a b'", ["hydra.sweep.dir='a b'"]),
+        ('hydra.run.dir="a, b"', ['hydra.run.dir="a, b"']),
         ("hydra/launcher=basic", ["hydra/launcher=basic"]),
         ("data.n_test=${p}", ["data.n_test=${p}"]),
         ("data.n_test=10,${p}", ["data.n_test=10,${p}"]),
@@ -82,7 +85,8 @@ def test_an_override_and_what_it_stands_for(typed: str, expanded: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "typed", ["p=5:5", "p=8:5", "p=5:8:-1", "p=5:", "p=:5", "p=:", "p=1:10:", "p=1:10:0", "p=1,5:5", "lambda=3:3"]
+    "typed",
+    ["p=5:5", "p=8:5", "p=5:8:-1", "p=5:", "p=:5", "p=:", "p=1:10:", "p=1:10:0", "p=1,5:5", "lambda=3:3", "p=5:5:-1"],
 )
 def test_a_shorthand_that_means_nothing_is_refused(typed: str) -> None:
     with pytest.raises(BadInput) as caught:
@@ -211,3 +215,26 @@ def test_a_shorthand_is_the_experiments_to_declare() -> None:
     ]
     with pytest.raises(BadInput, match="a number already means rate=constant"):
         expand_line(["rate=1,constant"], short)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "meant"),
+    [
+        (["experiment=noop", "lambda=0.1"], "config", ["noop"]),
+        (["experiment=dropout", "experiment=noop"], "config", ["noop"]),
+        (["experiment=noop,double_descent"], "config", ["noop", "double_descent"]),
+        ([], "config", ["double_descent"]),
+        ([], "initialization", ["initialization"]),
+        (["experiment=noop"], "initialization", ["noop"]),
+    ],
+)
+def test_the_last_choice_of_an_experiment_counts_and_else_that_of_the_config(
+    arguments: list[str], name: str, meant: list[str]
+) -> None:
+    assert experiments_meant(split(arguments), name) == meant
+
+
+def test_only_experiments_that_declare_a_shorthand_have_it() -> None:
+    assert set(shorthands_meant(split(["lambda=0.1"]), "config")) == {"lambda"}
+    assert shorthands_meant(split(["lambda=0.1"]), "initialization") == {}
+    assert set(shorthands_meant(split(["lambda=0.1", "experiment=noop,double_descent"]), "config")) == {"lambda"}

@@ -14,8 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hw6.command import folders
+from hw6.command.block import nearest_key
+from hw6.command.line import split
 from hw6.command.planning import Composer, make_plan
+from hw6.command.session import Session
 from hw6.errors import BadInput, BadInputs
+from hw6.experiments.double_descent_keys import KEYS
 from hw6.plan.plan import Plan
 
 
@@ -122,3 +126,108 @@ def test_a_plan_is_the_product_of_its_axes(composer: Composer, p: list[int], see
     plan = make_plan([], ["experiment=noop", *(reversed(axes) if turned else axes)], composer)
     found = [(int(cell["seed"]), int(cell["p"])) for cell in cells(plan)]
     assert found == sorted({(seed, width) for seed in seeds for width in p})
+
+
+# --- what only a mutated program showed -----------------------------------------------------------------------------
+
+
+def axes_of(plan: Plan) -> dict[str, list[Any]]:
+    """The values of each axis of a plan of one block."""
+    (block,) = plan.blocks
+    return {axis.key: list(axis.values) for axis in block.axes}
+
+
+@pytest.mark.parametrize("typed", ["p=range(10,1,-3)", "p=7,10,4", "p=shuffle(range(4,11,3))", "p=4,7,10,7"])
+def test_numbers_rise_however_they_are_typed(composer: Composer, typed: str) -> None:
+    assert axes_of(make_plan([], ["experiment=noop", typed], composer)) == {"p": [4, 7, 10]}
+
+
+def test_one_value_typed_twice_is_one_cell(composer: Composer) -> None:
+    assert axes_of(make_plan([], ["experiment=noop", "p=3,3"], composer)) == {"p": [3]}
+
+
+def test_numbers_far_apart_are_not_counted_through(composer: Composer) -> None:
+    far = 10**12  # evenly spaced from its first two, this would be a million million numbers
+    assert axes_of(make_plan([], ["experiment=noop", f"seed=0,1,{far}"], composer)) == {"seed": [0, 1, far]}
+
+
+def test_an_axis_may_mix_numbers_and_null(composer: Composer) -> None:
+    plan = make_plan([], ["experiment=initialization", "width=3,null,2"], composer)
+    assert set(axes_of(plan)["width"]) == {2, 3, None}
+    assert plan.size == 3
+
+
+def test_a_relative_reference_means_its_own_group(composer: Composer) -> None:
+    plan = make_plan([], ["data.n_test=${.n_validation}", "data.n_validation=3,5"], composer)
+    found = [(int(cell["data.n_validation"]), int(cell["data.n_test"])) for cell in cells(plan)]
+    assert found == [(3, 3), (5, 5)]
+
+
+def test_what_a_key_follows_is_in_alphabetical_order(composer: Composer) -> None:
+    """So that the text of a plan, and the name of its file, is the same in every process."""
+    names = ["data.d", "data.n_test", "data.n_train", "data.n_validation", "p"]
+    swept = [f"{name}=1,2" for name in reversed(names)]
+    follows = "seed=" + "".join(f"${{{name}}}" for name in names[2:] + names[:2])
+    (block,) = make_plan([], [*swept, follows], composer).blocks
+    assert [(one.key, one.axes) for one in block.derived] == [("seed", tuple(names))]
+    for cell in cells(make_plan([], [*swept, follows], composer)):
+        assert str(cell["seed"]) == "".join(str(cell[name]) for name in names[2:] + names[:2])
+
+
+def test_a_value_that_nobody_reads_is_told_as_it_was_typed(composer: Composer) -> None:
+    with pytest.raises(BadInput, match=r"^widht=null: double_descent does not read it"):
+        make_plan([], ["+widht=null"], composer)
+
+
+def test_a_known_key_is_refused_for_the_choice_and_an_unknown_one_altogether(composer: Composer) -> None:
+    with pytest.raises(BadInput, match=r"^lambda\.num=3: double_descent does not read it as configured; it reads"):
+        make_plan([], ["lambda=fixed", "lambda.num=3"], composer)
+    with pytest.raises(BadInput, match=r"^widht=3: double_descent does not read it; it reads"):
+        make_plan([], ["widht=3"], composer)
+
+
+def test_an_added_key_is_refused_beside_another_that_does_not_apply(composer: Composer) -> None:
+    with pytest.raises(BadInputs) as caught:
+        make_plan([], ["lambda=tuned", "lambda.value=1", "+widht=3"], composer)
+    assert sorted(line.partition("=")[0] for line in caught.value.lines) == ["+widht", "lambda.value"]
+
+
+def test_an_objective_is_refused_with_the_metrics_that_there_are(composer: Composer) -> None:
+    with pytest.raises(BadInput, match="a metric of double_descent: chosen_lambda, train_mse"):
+        make_plan([], ["objective=nonsense"], composer)
+    with pytest.raises(BadInput, match="a metric of noop: it has none"):
+        make_plan([], ["experiment=noop", "objective=nonsense"], composer)
+
+
+def test_syntax_that_hydra_cannot_read_is_told_in_hydras_words(composer: Composer) -> None:
+    with pytest.raises(BadInput, match=r"^p=\]x\[: cannot be read: \S"):
+        make_plan([], ["p=]x["], composer)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), OSError(5, "Input/output error"), KeyError("x")])
+def test_an_error_that_no_command_caused_stays_as_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught:
+        Session(split(["p=3"]), "config", many=False).explain(error)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("lamda", "did you mean lambda?"),
+        ("data.n_tain", "did you mean data.n_train?"),
+        ("n_train", "did you mean data.n_train?"),
+        ("sede", "did you mean seed?"),
+        ("worker", "did you mean workers?"),
+        ("widht", "did you mean p?"),
+        ("seed", ""),
+        ("qqqqqq", ""),
+    ],
+)
+def test_a_mistyped_key_is_told_the_one_that_was_meant(word: str, hint: str) -> None:
+    assert nearest_key(word, KEYS) == hint
+
+
+def test_a_key_that_was_renamed_is_told_its_new_name(composer: Composer) -> None:
+    with pytest.raises(BadInput, match=r"^population_risk=true: .*it is called exact_risk now"):
+        make_plan([], ["population_risk=true"], composer)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from recipes import THIRD_PARTY
 
 import hw6
 from hw6.command import folders
+from hw6.contract.asking import numbers_of, refusals_of
+from hw6.contract.cells import codes, distinct, numbers, other_than, plain, where_is
 from hw6.contract.drawing import Drawing, Fill, Histogram, Mark, Panel
 from hw6.contract.experiment import ROW_COLUMNS, BadExperiment, Cells, Columns, Experiment, flat, nested
-from hw6.contract.keys import GROUPS, RESERVED, RUN_KEYS, UNSET, Integer, OptionalInteger, Real
+from hw6.contract.keys import GROUPS, RESERVED, RUN_KEYS, UNSET, Choice, Flag, Integer, Integers, OptionalInteger, Real
 from hw6.contract.metrics import Counts, Text
 from hw6.contract.registry import EXPERIMENTS, experiment_named
 from hw6.contract.shorthand import Shorthand
@@ -56,6 +61,7 @@ def test_defaults_come_from_the_keys_where_all_have_one() -> None:
     keys = {"n": Integer(help="a number", default=1), "m": Integer(help="a number")}
     assert made(keys=keys).config is None
     assert made(keys=keys, defaults={"n": 4, "m": 5}).config == {"n": 4, "m": 5}
+    assert made(keys=keys, defaults={"m": 5}).config == {"n": 1, "m": 5}, "a key's own default fills what is left out"
 
 
 NUMBER = Integer(help="a number", default=0)
@@ -89,7 +95,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"keys": {"n": NUMBER, "y": OptionalInteger(help="a number", default=None, resolves=True)}},
         "key y is a metric too: it may not be listed as a metric",
     ),
-    ({"metrics": {"a,b": "a number"}}, "metric 'a,b' must be a name without commas"),
+    ({"metrics": {"a,b": "a number"}}, "metric 'a,b' must be a name of at most 200 letters"),
     ({"metrics": {" ": "a number"}}, "metric ' ' must be a name"),
     ({"metrics": {"y": None}}, "metric y must have a line of explanation, not None"),
     ({"objective": "z"}, "objective z is no metric: must be one of y, word"),
@@ -121,6 +127,29 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"drawing": Drawing(caption=("q",))}, "drawing: caption name q"),
     ({"drawing": Drawing(best=("n",))}, "drawing: best name n, which is no metric"),
     ({"drawing": Drawing(lowest_along=("q",))}, "drawing: lowest_along name q"),
+    ({"keys": {}}, "keys must name at least one key"),
+    ({"name": "null"}, "name null means something else in a config"),
+    ({"name": "a\nb"}, "name 'a\\nb' must be letters"),
+    ({"order": ("n", "n")}, "order names a key twice: n, n"),
+    ({"order": {"n"}}, "order must be a list of names, not {'n'}"),
+    ({"metrics": {"\ud800": "a number"}}, "must be a name of at most 200 letters"),
+    ({"metrics": {"a\rb": "a number"}}, "must be a name of at most 200 letters"),
+    ({"keys": {"n": Integer(help="a", maximum=2**70, default=1)}}, "key n must lie between -2^63 and 2^63 - 1"),
+    ({"keys": {"n": Integer(help="a", minimum=5, maximum=3)}}, "its minimum at most its maximum"),
+    ({"keys": {"x": Real(help="a", minimum=5.0, maximum=3.0)}}, "key x has a minimum above its maximum"),
+    ({"defaults": {"defaults": 5, "n": 1}}, 'its "defaults" must be a list of groups, not 5'),
+    ({"drawing": Drawing(panels=None)}, "drawing has a part of another kind"),  # type: ignore[arg-type]
+    ({"drawing": lambda values: sys.exit(3)}, "drawing raises SystemExit: 3"),
+    ({"drawing": lambda values: 1 / 0}, "drawing raises ZeroDivisionError: division by zero"),
+    ({"objective": ["y"]}, "objective must be the name of a metric, not ['y']"),
+    ({"order": [["n"]]}, "order must be a list of names, not [['n']]"),
+    ({"measured": [["y"]]}, "measured must be a list of names, not [['y']]"),
+    ({"shorthands": ("x",)}, "shorthands must be a list of Shorthand, not ('x',)"),
+    ({"finite": "no"}, "finite must be True or False, not 'no'"),
+    ({"keys": {"n": Integer(help=3, default=1)}}, "key n must have a line of help, not 3"),  # type: ignore[arg-type]
+    ({"keys": {"n": Choice(help="a", choices="abc")}}, "key n must have choices such as"),  # type: ignore[arg-type]
+    ({"keys": {1: NUMBER}, "order": ["zz"]}, "key 1 must be names"),
+    ({"drawing": Drawing(panels=("y",))}, "drawing has a part of another kind"),  # type: ignore[arg-type]
     ({"drawing": lambda values: None}, "drawing must be a Drawing, not a NoneType"),
     ({"drawing": lambda values: {}["a"]}, "drawing raises KeyError: 'a'"),
 ]
@@ -131,10 +160,69 @@ def test_a_mistake_is_one_line_that_names_experiment_and_field(changes: dict[str
     with pytest.raises(BadExperiment) as caught:
         made(**changes)
     (line,) = caught.value.lines
-    assert line.startswith(f"experiment {changes.get('name', 'mine')}: ")
+    assert line.startswith(f"experiment {' '.join(str(changes.get('name', 'mine')).split())}: ")
     assert says in line
     assert isinstance(caught.value, BadInput)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"keys": ["n"], "objective": "z"}, ["keys must map names, not be a list"]),
+        ({"keys": {"n": int}}, ["key n must be a Key such as Integer(help=...), not <class 'int'>"]),
+        ({"defaults": 3}, ["defaults must map keys to values, not be 3"]),
+        ({"objective": "z", "drawing": lambda values: None}, ["objective z is no metric: must be one of y, word"]),
+    ],
+)
+def test_a_mistake_brings_no_others_that_follow_from_it(changes: dict[str, Any], says: list[str]) -> None:
+    with pytest.raises(BadExperiment) as caught:
+        made(**changes)
+    (line,) = caught.value.lines
+    assert line.removeprefix("experiment mine: ").split("; ") == says
+
+
+def test_of_many_metrics_the_first_are_listed() -> None:
+    for count, shown in ((8, "m0, m1, m2, m3, m4, m5, m6, m7"), (9, "m0, m1, m2, m3, m4, m5, m6, m7, ...")):
+        with pytest.raises(BadExperiment) as caught:
+            made(metrics={f"m{number}": "a number" for number in range(count)}, objective="quite another")
+        assert str(caught.value).endswith(f"must be one of {shown}")
+
+
+def test_defaults_may_name_their_experiment_and_bring_what_the_keys_do_not() -> None:
+    keys = {"n": Integer(help="a"), "m": Integer(help="b", default=2)}
+    assert made(keys=keys, defaults={"experiment": "mine", "n": 1}).defaults == {"experiment": "mine", "n": 1}
+    with pytest.raises(BadExperiment, match="defaults lack n"):
+        made(keys=keys, defaults={"m": 1})
+
+
+def test_a_drawing_may_leave_out_what_it_does_not_want() -> None:
+    panel = Panel("y", "a label", theory="y", error="y", kind="word")
+    everything = Drawing(
+        panels=(panel, Panel("y", "again")),
+        repeats=("seed", "n"),
+        last="y",
+        histograms=(Histogram("y", 0.0, 1.0, "x"),),
+        names={"n": {"1": ("{inner.x} and {n}", "one")}},
+    )
+    assert made(drawing=everything).drawing({}) is everything
+    with pytest.raises(BadExperiment, match="drawing: panels name k"):
+        made(drawing=Drawing(panels=(Panel("y", "a", kind="k"),)))
+    with pytest.raises(BadExperiment, match="drawing: panels name e"):
+        made(drawing=Drawing(panels=(Panel("y", "a", error="e"),)))
+    with pytest.raises(BadExperiment, match="drawing: fills name k,"):
+        made(drawing=Drawing(fills=(Fill("k", "y", "n", "path"),)))
+    with pytest.raises(BadExperiment, match="drawing: marks name a,"):
+        made(drawing=Drawing(marks=(Mark("a", "n", "here"),)))
+
+
+def test_an_experiment_that_says_nothing_of_its_cells_has_free_ones_of_one_row() -> None:
+    cells = {"n": np.arange(3)}
+    mine = made()
+    assert mine.refuse(cells) == []
+    assert mine.price(cells).tolist() == mine.memory(cells).tolist() == [0.0] * 3
+    assert mine.rows_of(cells).tolist() == [1] * 3
+    assert mine.finite
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -179,6 +267,23 @@ def test_a_drawing_may_be_a_plain_one() -> None:
     assert mine.drawing({"n": (1, 2)}).panels[0].metric == "y"
 
 
+def test_a_drawing_is_tried_with_values_as_a_table_has_them() -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    def drawing(values: Mapping[str, Any]) -> Drawing:
+        seen.append(values)
+        return Drawing()
+
+    keys = {"n": NUMBER, "flag": Flag(help="a", default=True), "sizes": Integers(help="b", optional=True, default=None)}
+    made(keys=keys, drawing=drawing)
+    assert seen == [{"n": (0.0,), "flag": ("true",)}]
+
+
+def test_a_drawing_of_keys_without_defaults_is_not_tried_in_vain() -> None:
+    keys = {"n": Integer(help="a number")}
+    assert made(keys=keys, drawing=lambda values: Drawing(x=(str(values["n"][0]),)), defaults={"n": 1}) is not None
+
+
 def test_a_changed_copy_is_checked_too() -> None:
     with pytest.raises(BadExperiment, match="version -1"):
         replace(THIRD_PARTY, version=-1)
@@ -191,6 +296,43 @@ def test_ours_are_made_like_any(name: str) -> None:
     assert all(key.default is not UNSET or "." in key_name for key_name, key in ours.keys.items())
 
 
+@pytest.mark.parametrize(
+    ("field", "answer", "says"),
+    [
+        ("price", lambda cells: 1 / 0, "price raises ZeroDivisionError: division by zero"),
+        ("price", lambda cells: [1.0], "price gives float64 of shape (1,), not a number for each of 3 cells"),
+        ("price", lambda cells: "dear", "price gives <U4 of shape (), not a number"),
+        ("memory", lambda cells: np.full(3, np.nan), "memory gives nan for a cell, not a number from 0 up"),
+        ("rows_of", lambda cells: -1, "rows_of gives -1 for a cell, not a number from 0 up"),
+        ("rows_of", lambda cells: sys.exit(0), "rows_of raises SystemExit: 0"),
+    ],
+)
+def test_what_an_experiment_says_of_its_cells_is_checked_too(field: str, answer: Any, says: str) -> None:
+    with pytest.raises(BadExperiment, match="experiment mine: ") as caught:
+        numbers_of(made(**{field: answer}), field, {"n": np.arange(3)})
+    assert says in str(caught.value)
+
+
+def test_one_number_for_all_cells_will_do() -> None:
+    assert numbers_of(made(price=lambda cells: 0.5), "price", {"n": np.arange(3)}).tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"), [(None, "refuse raises TypeError"), (["no"], "refuse gives 'no', not a list of")]
+)
+def test_refusals_are_checked_too(answer: Any, says: str) -> None:
+    with pytest.raises(BadExperiment) as caught:
+        refusals_of(made(refuse=lambda cells: answer), {"n": np.arange(3)})
+    assert says in str(caught.value)
+
+
+def test_defaults_are_handed_to_a_config_in_the_types_of_their_keys() -> None:
+    keys = {"x": Real(help="a", default=np.float64(0.5)), "sizes": Integers(help="b", default=(1, 2))}
+    config = made(keys=keys, metrics={"y": "a number"}).config
+    assert config == {"x": 0.5, "sizes": [1, 2]}
+    assert type(config["x"]) is float
+
+
 @pytest.mark.parametrize("tree", [{}, {"a": 1}, {"a": {"b": 1, "c": {"d": None}}, "e": (1, 2)}])
 def test_nested_and_flat_are_inverse(tree: dict[str, Any]) -> None:
     assert nested(flat(tree)) == tree
@@ -199,6 +341,70 @@ def test_nested_and_flat_are_inverse(tree: dict[str, Any]) -> None:
 def test_public_names_are_those_of_the_contract() -> None:
     for name in ("Experiment", "Text", "Counts", "Integer", "Real", "Choice", "Flag", "BadInput", "Drawing", "Panel"):
         assert getattr(hw6, name).__module__.startswith(("hw6.contract", "hw6.errors"))
+
+
+# --- columns of cells -----------------------------------------------------------------------------------------------
+
+
+def column_of(values: list[Any]) -> np.ndarray:
+    """A column as the sweep makes it: constants take no memory."""
+    array = np.array(values) if len({type(value) for value in values}) == 1 else np.empty(len(values), dtype=object)
+    array[:] = values
+    return np.broadcast_to(array[:1], array.shape) if len(set(values)) == 1 else array
+
+
+COLUMNS_OF_CELLS = st.integers(1, 12).flatmap(
+    lambda count: st.fixed_dictionaries(
+        {
+            "a": st.lists(st.integers(-2, 2), min_size=count, max_size=count),
+            "b": st.lists(st.sampled_from([0.0, 0.5, -1.5]), min_size=count, max_size=count),
+            "c": st.lists(st.sampled_from([None, 3, 7]), min_size=count, max_size=count),
+        }
+    )
+)
+
+
+@given(COLUMNS_OF_CELLS, st.permutations("abc"), st.integers(0, 3))
+@example({"a": [0, 2, 1, 1], "b": [0.5, 0.0, 0.5, 0.0], "c": [3, 3, 3, 3]}, ["a", "b", "c"], 2)
+def test_codes_are_equal_where_the_values_are(values: dict[str, list[Any]], order: list[str], some: int) -> None:
+    keys = order[:some]
+    found = codes({key: column_of(column) for key, column in values.items()}, keys)
+    cells = list(zip(*(values[key] for key in keys), strict=True)) or [()]
+    code = np.broadcast_to(found, (len(cells),)).tolist()
+    assert len(set(zip(cells, code, strict=True))) == len(set(cells)) == len(set(code))
+    assert sorted(set(code)) == list(range(len(set(cells))))
+    assert len(found) == 1 or len(set(cells)) > 1 or len(cells) == 1, "what is constant is coded once"
+
+
+@given(COLUMNS_OF_CELLS)
+def test_numbers_are_the_values_and_nan_where_there_is_none(values: dict[str, list[Any]]) -> None:
+    cells = {key: column_of(column) for key, column in values.items()}
+    count = len(values["a"])
+    for key, column in zip([*"abc", "d"], numbers(cells, *"abc", "d"), strict=True):
+        wanted = [np.nan if value is None else float(value) for value in values.get(key, [None] * count)]
+        assert np.array_equal(np.broadcast_to(column, (count,)).astype(float), wanted, equal_nan=True)
+        assert np.array_equal(np.broadcast_to(where_is(cells, key, 3), (count,)), [value == 3 for value in wanted])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.integers(0, 1)), max_size=60))
+def test_distinct_values_are_the_first_ten_in_order(rows_of: list[tuple[bool, int, int]]) -> None:
+    wrong, a, b = (np.array([row[place] for row in rows_of], dtype=kind) for place, kind in enumerate((bool, int, int)))
+    assert distinct(wrong, a, b) == sorted({(one, two) for bad, one, two in rows_of if bad})[:10]
+    assert distinct(wrong, a, np.array([5])) == sorted({(one, 5) for bad, one, _ in rows_of if bad})[:10]
+
+
+def test_a_constant_column_is_looked_at_once() -> None:
+    cells = {"n": np.broadcast_to(np.int64(3), (10**12,))}
+    assert [column.tolist() for column in numbers(cells, "n")] == [[3]]
+    assert where_is(cells, "n", 3).tolist() == [True]
+    assert codes(cells, ["n"]).tolist() == [0]
+
+
+def test_a_number_is_shown_as_it_was_typed() -> None:
+    assert [(plain(value), type(plain(value))) for value in (1.0, 0.5, -3.0)] == [(1, int), (0.5, float), (-3, int)]
+    key = "features.activation"
+    cells = {key: column_of(["relu", "tanh", "erf"])}
+    assert (other_than(cells, key, "relu"), other_than(cells, key, "tanh")) == ("tanh", "relu")
 
 
 # --- in a sweep -----------------------------------------------------------------------------------------------------

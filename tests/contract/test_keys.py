@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
+import pickle
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw6.contract.keys import Choice, Flag, Integer, Integers, Key, Real
+from hw6.contract.keys import RUN_KEYS, UNSET, Choice, Flag, Integer, Integers, Key, OptionalInteger, Real
 from hw6.errors import BadInput
 
 WIDTH = Integer(help="width", minimum=1, maximum=500)
@@ -22,6 +24,11 @@ FLAG = Flag(help="flag")
 KIND = Choice(help="kind", choices=("fixed", "tuned"))
 SIZES = Integers(help="sizes", minimum=1, shortest=2)
 MAYBE = Integers(help="sizes", optional=True)
+SHARE = Real(help="share", minimum=-1.0, maximum=1.0)
+ABOVE = Real(help="above", minimum=1.0, maximum=2.0, open_below=True, hints={"one": "type 1.5"})
+DEPTH = OptionalInteger(help="depth", minimum=2, maximum=9)
+DEVICE = Choice(help="device", choices=("cpu", "cuda"), aliases={"auto": "cpu", "gpu": "cuda"})
+WORKERS = RUN_KEYS["workers"]
 
 ACCEPTED: list[tuple[Key, Any, Any]] = [
     (WIDTH, 1, 1),
@@ -46,6 +53,15 @@ ACCEPTED: list[tuple[Key, Any, Any]] = [
     (SIZES, ["3", 4], (3, 4)),
     (MAYBE, None, None),
     (MAYBE, [0], (0,)),
+    (SHARE, -1, -1.0),
+    (SHARE, 1, 1.0),
+    (ABOVE, 2, 2.0),
+    (DEPTH, None, None),
+    (DEPTH, 2, 2),
+    (DEPTH, "9", 9),
+    (DEVICE, "cuda", "cuda"),
+    (DEVICE, "auto", "cpu"),
+    (DEVICE, "gpu", "cuda"),
 ]
 REFUSED: list[tuple[Key, Any, str]] = [
     (WIDTH, 0, "from 1 to 500"),
@@ -88,6 +104,20 @@ REFUSED: list[tuple[Key, Any, str]] = [
     (SIZES, {1: 2, 3: 4}, "list"),
     (SIZES, None, "list"),
     (MAYBE, 3, "or null"),
+    (MAYBE, [-1], "each at least 0"),
+    (MAYBE, [], "at least 1 whole numbers"),
+    (SHARE, math.nextafter(1.0, 2.0), "at most 1"),
+    (SHARE, math.nextafter(-1.0, -2.0), "at least -1"),
+    (ABOVE, 1.0, "above 1 and at most 2"),
+    (ABOVE, "one", "(type 1.5)"),
+    (ABOVE, "two", "at most 2"),
+    (DEPTH, 1, "from 2 to 9, or null"),
+    (DEPTH, "null", "or null"),
+    (DEVICE, "tpu", "one of cpu, cuda, auto, gpu"),
+    (DEVICE, "cudas", "(did you mean cuda?)"),
+    (WORKERS, 0, "auto or a whole number from 1 to 1024"),
+    (WORKERS, 1025, "auto or a whole number from 1 to 1024"),
+    (WORKERS, None, "auto or"),
 ]
 
 
@@ -145,6 +175,36 @@ def test_nothing_but_a_refusal_is_raised(key: Key, value: Any) -> None:
         assert key.convert("k", found) == found
 
 
+@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (False, "false"), (0, "0"), ([1, 2], "[1,2]")])
+@pytest.mark.parametrize("key", [WIDTH, KIND], ids=lambda key: type(key).__name__)
+def test_a_refusal_shows_what_was_typed(key: Key, value: Any, shown: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        key.convert("k", value)
+    assert str(caught.value).startswith(f"k={shown}: must be ")
+
+
+def test_processes_are_a_number_or_left_to_the_engine() -> None:
+    assert [WORKERS.convert("workers", value) for value in ("auto", 1, "2", 1024)] == [None, 1, 2, 1024]
+
+
+def test_a_list_may_be_anything_that_is_run_through_and_nothing_else() -> None:
+    assert SIZES.accept(iter([3, 4])) == (3, 4)
+    with pytest.raises(ValueError):
+        SIZES.accept(34)
+
+
+def test_no_value_at_all_is_one_object_in_every_process() -> None:
+    assert pickle.loads(pickle.dumps(UNSET)) is UNSET
+    assert copy.deepcopy(UNSET) is UNSET
+    assert Integer(help="a number").default is UNSET
+    assert repr(UNSET) == "UNSET"
+
+
+def test_how_a_sweep_is_run_where_nobody_says_it() -> None:
+    found = {name: key.convert(name, key.default) for name, key in RUN_KEYS.items()}
+    assert found == {"workers": None, "dry_run": False, "retry": "failed", "fail_fast": False, "changed": "stop"}
+
+
 def test_what_is_allowed_is_told_in_words() -> None:
     assert WIDTH.allowed == "a whole number from 1 to 500"
     assert ANY.allowed == "a whole number from 0 to 2^63 - 1"
@@ -153,3 +213,7 @@ def test_what_is_allowed_is_told_in_words() -> None:
     assert NUMBER.allowed == "a finite number"
     assert FLAG.allowed == "true or false"
     assert KIND.allowed == "one of fixed, tuned"
+    assert SHARE.allowed == "a finite number at least -1 and at most 1"
+    assert DEPTH.allowed == "a whole number from 2 to 9, or null"
+    assert SIZES.allowed == "a list of at least 2 whole numbers, each at least 1, such as [10,20]"
+    assert MAYBE.allowed == "a list of at least 1 whole numbers, each at least 0, such as [10,20], or null"

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 from commands import Command, Process
-from recipes import THIRD_PARTY
+from recipes import THIRD_PARTY, install_package
 
 from hw6.aggregate import load
 from hw6.contract.experiment import Experiment
 from hw6.contract.registry import (
     EXPERIMENTS,
+    all_shorthands,
     experiment_named,
     experiment_names,
-    foreign_experiments,
+    is_of_this_process,
+    outside_experiments,
     register,
     unregister,
 )
+from hw6.contract.shorthand import Shorthand
 from hw6.errors import BadInput
 
 
@@ -52,7 +55,7 @@ def test_an_experiment_is_known_from_its_registration_to_its_end() -> None:
         register(THIRD_PARTY)  # twice the same is once
         assert experiment_named(THIRD_PARTY.name) is THIRD_PARTY
         assert THIRD_PARTY.name in experiment_names()
-        assert THIRD_PARTY in foreign_experiments()
+        assert THIRD_PARTY in outside_experiments()
         with pytest.raises(ValueError, match="registered already"):
             register(replace(THIRD_PARTY, version=9))
     finally:
@@ -78,7 +81,7 @@ def test_defaults_are_needed() -> None:
 def test_an_installed_package_is_found_by_its_entry_point() -> None:
     assert "third_party" in experiment_names()
     assert experiment_named("third_party") is THIRD_PARTY
-    assert THIRD_PARTY in foreign_experiments()
+    assert THIRD_PARTY in outside_experiments()
 
 
 @pytest.mark.usefixtures("third_party")
@@ -145,3 +148,95 @@ def test_what_other_processes_cannot_find_stays_in_this_one(command: Command, th
     ran = command("-m", "experiment=third_party", "n=3:6", "workers=2")
     assert ran.status == 2
     assert ran.lines[0].startswith("workers=2: experiment third_party is registered in this process alone")
+
+
+# --- packages that cannot be loaded ---------------------------------------------------------------------------------
+
+
+def announced(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, text: str, name: str = "foreign") -> None:
+    """An installed package that announces EXPERIMENT of a module with this text."""
+    install_package(folder, name, f"{module}:EXPERIMENT")
+    (folder / f"{module}.py").write_text(text + "\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "told"),
+    [
+        ("raises_two_lines", "raise RuntimeError('half installed\\nand more')", "RuntimeError: half installed"),
+        ("raises_nothing_said", "raise ValueError", "ValueError"),
+        ("wants_to_end", "raise SystemExit", "SystemExit"),
+        ("is_a_number", "EXPERIMENT = 3", "TypeError: is_a_number:EXPERIMENT is a int, no hw6.Experiment"),
+    ],
+)
+@pytest.mark.usefixtures("installed")
+def test_a_package_that_cannot_be_loaded_is_told_once_and_left_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    text: str,
+    told: str,
+) -> None:
+    announced(tmp_path / "broken", monkeypatch, module, text)
+    for _ in range(2):
+        assert "foreign" not in experiment_names()
+        assert THIRD_PARTY in outside_experiments(), "the others go on"
+        with pytest.raises(BadInput, match="experiment=foreign: must be one of"):
+            experiment_named("foreign")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"hw6: experiment foreign of foreign cannot be loaded ({told}); left out\n")
+
+
+def test_an_interruption_while_a_package_is_loaded_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced(tmp_path, monkeypatch, "interrupted_on_import", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        experiment_names()
+
+
+def test_an_experiment_of_ours_looks_at_no_other_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announced(tmp_path, monkeypatch, "never_looked_at", "raise RuntimeError")
+    assert experiment_named("noop").name == "noop"
+    assert capsys.readouterr().err == ""
+
+
+def test_an_announced_experiment_without_defaults_is_known_but_no_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from hw6 import Experiment, Integer\n"
+        "EXPERIMENT = Experiment('foreign', 1, {'n': Integer(help='a number')}, {}, lambda cells: {})"
+    )
+    announced(tmp_path, monkeypatch, "without_defaults", text)
+    assert "foreign" in experiment_names()
+    assert experiment_named("foreign").config is None
+    assert "foreign" not in {experiment.name for experiment in outside_experiments()}
+
+
+@pytest.mark.usefixtures("third_party")
+def test_what_is_registered_here_alone_is_of_this_process() -> None:
+    assert is_of_this_process(THIRD_PARTY.name)
+    assert not is_of_this_process("noop")
+    assert not is_of_this_process("nobody")
+
+
+@pytest.mark.usefixtures("installed", "third_party")
+def test_what_is_announced_too_is_known_everywhere() -> None:
+    assert not is_of_this_process(THIRD_PARTY.name)
+
+
+def test_shorthands_are_those_of_all_experiments_of_the_session() -> None:
+    short = Shorthand("kind", "plain", "n", "3")
+    before = all_shorthands()
+    assert {experiment for experiment in before if experiment.group == "lambda"}
+    mine = replace(THIRD_PARTY, shorthands=(short,))
+    register(mine)
+    try:
+        assert all_shorthands() == [*before, short]
+    finally:
+        unregister(mine.name)
+    assert all_shorthands() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import Command
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -66,10 +68,45 @@ def test_processes_are_worth_it_from_a_few_seconds_on(workers: int | None, secon
     assert Local(None, None, config(), {}).slots(workers, seconds) == slots  # type: ignore[arg-type]
 
 
+def test_this_machine_tells_of_ends_and_knows_this_process() -> None:
+    assert Local.abilities == Abilities(tells_of_ends=True, knows_this_process=True)
+
+
+@pytest.mark.parametrize(("count", "told"), [(7, 7), (None, 1)])
+def test_a_system_that_tells_no_affinity_is_asked_for_its_processors(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, told: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert cores() == told
+
+
+@pytest.mark.parametrize(("words", "most"), [(["p=3", "workers=4"], 100), (["p=3,4,5", "workers=1"], 1)])
+def test_one_piece_or_one_worker_starts_no_process(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], most: int
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise AssertionError("a process is started")
+
+    monkeypatch.setattr("hw6.plan.chunks.MOST_CELLS", most)
+    monkeypatch.setattr("hw6.engines.local.run_calls", refused)
+    assert command("-m", "experiment=noop", *words).status == 0
+
+
+def test_a_job_knows_its_number_and_its_id(command: Command) -> None:
+    """Hydra's own interpolations of a job mean under hw6's engine what they mean under Hydra's."""
+    for name in ("id", "num"):
+        ran = command(
+            "-m", "experiment=noop", "p=3,4", "hydra.sweep.dir=s", f"hydra.sweep.subdir=${{hydra.job.{name}}}"
+        )
+        assert ran.status == 0, ran.err
+        assert "s/0" in ran.folders or name == "num"
+
+
 def test_another_launcher_gets_pieces_for_all_cores() -> None:
     engine = Foreign(lambda: None, config())
     assert engine.slots(1, 0.0) == cores()
-    assert engine.abilities == Abilities(obeys_workers=False, tells_of_ends=False, knows_this_process=False)
+    assert engine.abilities == Abilities(tells_of_ends=False, knows_this_process=False)
 
 
 class Launcher:
@@ -130,6 +167,21 @@ def test_a_death_under_another_launcher_takes_no_cell_along(tmp_path: Path) -> N
     }
     assert [one.number for one in seen if one.chunk.positions.tolist() == [0, 1]] == [0], "done once, and not again"
     assert len({one.number for one in seen}) == len(seen)
+    first, second, *suspects = launcher.rounds
+    assert (first[0], len(first[1])) == (0, 3), "all go at once as long as nobody died"
+    assert (second[0], len(second[1])) == (2, 1), "what had not begun comes before the parts of what died"
+    assert [len(texts) for _, texts in suspects] == [1] * len(suspects), "a suspect runs alone"
+    assert [number for number, _ in suspects] == sorted(number for number, _ in suspects)
+
+
+def test_pieces_whose_numbers_have_a_gap_go_to_a_launcher_apart(tmp_path: Path) -> None:
+    """It numbers its jobs from the first one on."""
+    launcher = Launcher(tmp_path)
+    pieces = [piece(1, 0), piece(2, 1), piece(5, 2), piece(6, 3), piece(8, 4)]
+    results, seen = finish(Foreign(lambda: launcher, config()), pieces, tmp_path)
+    assert [(number, len(texts)) for number, texts in launcher.rounds] == [(1, 2), (5, 2), (8, 1)]
+    assert [one.number for one in seen] == [1, 2, 5, 6, 8]
+    assert [result.cells for result in results] == [1] * 5
 
 
 def test_a_launcher_that_cannot_launch_is_not_the_cells_fault(tmp_path: Path) -> None:

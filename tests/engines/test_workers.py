@@ -96,6 +96,105 @@ def test_a_worker_that_dies_is_replaced(started: list[subprocess.Popen[bytes]]) 
 
 
 @pytest.mark.usefixtures("started")
+def test_a_worker_that_ends_in_order_has_not_answered_either() -> None:
+    bad, good = run([Call(os._exit, (0,)), Call(math.sqrt, (9.0,))], 1)
+    assert isinstance(bad, WorkerDied)
+    assert str(bad) == "a worker process ended with status 0"
+    assert good == 3.0
+
+
+def test_a_worker_that_died_before_its_job_came_is_replaced(started: list[subprocess.Popen[bytes]]) -> None:
+    """The job is written into a pipe that nobody reads any more."""
+
+    def after_the_death() -> Call:
+        started[0].wait(PATIENCE)
+        return Call(len, ("x" * 10_000_000,))
+
+    jobs = [Call(exec, ("import os, threading; threading.Timer(0.1, os._exit, (7,)).start()", {})), Call(abs, (-3,))]
+    results: dict[Any, Any] = {}
+
+    def keep(name: Any, result: Any) -> Sequence[Task]:
+        results[name] = result
+        return ()
+
+    run_calls([(0, lambda: jobs[0]), (1, after_the_death), (2, lambda: jobs[1])], 1, keep)
+    assert isinstance(results[1], WorkerDied)
+    assert (results[0], results[2], len(started)) == (None, 3, 2)
+
+
+def test_a_worker_that_answers_nonsense_is_ended_and_replaced(started: list[subprocess.Popen[bytes]]) -> None:
+    nonsense = """
+import fcntl, os, time
+for number in range(3, 64):  # the pipe of the answers, whatever its number is
+    try:
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+            os.write(number, b"nonsense")
+    except OSError:
+        pass
+time.sleep(300)
+"""
+    bad, good = run([Call(exec, (nonsense, {})), Call(math.sqrt, (9.0,))], 1)
+    assert isinstance(bad, WorkerDied)
+    assert "SIGKILL" in str(bad)
+    assert (good, len(started)) == (3.0, 2)
+
+
+ENDING = """
+import os, pathlib, signal, time
+def end(number, frame):
+    time.sleep(0.2)
+    pathlib.Path({end!r}).write_text("tidied up")
+    os._exit(0)
+signal.signal(signal.SIGTERM, {handler})
+pathlib.Path({begun!r}).touch()
+time.sleep(300)
+"""
+
+
+def stop_in_the_middle(tmp_path: Path, handler: str) -> Path:
+    """Stop two workers, one of which is in the middle of a job with this handler of SIGTERM; where it tidies up."""
+    begun, end = tmp_path / "begun", tmp_path / "end"
+
+    def when_begun() -> Call:
+        deadline = time.monotonic() + PATIENCE
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return Call(abs, (-1,))
+
+    def stop(name: Any, result: Any) -> Sequence[Task]:
+        raise KeyboardInterrupt
+
+    job = Call(exec, (ENDING.format(begun=str(begun), end=str(end), handler=handler), {}))
+    with pytest.raises(KeyboardInterrupt):
+        run_calls([(0, lambda: job), (1, when_begun)], 2, stop)
+    return end
+
+
+@pytest.mark.usefixtures("started")
+def test_a_worker_is_asked_to_end_and_may_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.engines.workers.GRACE", PATIENCE)
+    assert stop_in_the_middle(tmp_path, "end").read_text() == "tidied up"
+
+
+@pytest.mark.usefixtures("started")
+def test_a_worker_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.engines.workers.GRACE", 0.1)
+    began = time.monotonic()
+    assert not stop_in_the_middle(tmp_path, "signal.SIG_IGN").exists()
+    assert time.monotonic() - began < 2 * PATIENCE
+
+
+@pytest.mark.usefixtures("started")
+def test_no_thread_outlives_its_sweep() -> None:
+    before = set(threading.enumerate())
+    assert run([Call(abs, (n,)) for n in range(6)], 3) == list(range(6))
+    deadline = time.monotonic() + PATIENCE
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not set(threading.enumerate()) - before
+
+
+@pytest.mark.usefixtures("started")
 def test_what_cannot_be_sent_is_the_failure_of_its_job() -> None:
     bad, good = run([Call(math.sqrt, (threading.Lock(),)), Call(math.sqrt, (4.0,))], 1)
     assert isinstance(bad, Exception)

@@ -1,19 +1,24 @@
 """double_descent: its numbers against an independent computation, its bits, its refusals, its size."""
 
+from __future__ import annotations
+
 import csv
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
 from hw6.errors import BadInput
-from hw6.experiments.datasets import Sizes, gaussian
-from hw6.experiments.double_descent import EXPERIMENT, KEYS, METRICS
+from hw6.experiments.datasets import STARTER_WIDTHS, Sizes, StarterModel, gaussian
+from hw6.experiments.double_descent import EXPERIMENT
+from hw6.experiments.double_descent_keys import KEYS, METRICS
 from hw6.mathematics import streams
 from hw6.mathematics.risk import relu_risk
 
@@ -22,7 +27,7 @@ CURVE = list(
         (Path(__file__).parent.parent / "mathematics" / "data" / "starter_curve.csv").read_text().splitlines()
     )
 )
-BASE = {
+BASE: dict[str, Any] = {
     "p": 40,
     "seed": 0,
     "lambda.kind": "tuned",
@@ -42,21 +47,27 @@ BASE = {
     "device.kind": "cpu",
     "exact_risk": False,
 }
-FIXED = {"lambda.kind": "fixed", "lambda.value": 0.01, "lambda.min": None, "lambda.max": None, "lambda.num": None}
-RIDGELESS = FIXED | {"lambda.kind": "ridgeless", "lambda.value": None}
-PATH = {"lambda.kind": "path", "lambda.num": 4}
-SMALL = {"data.n_train": 90, "data.d": 8, "data.n_validation": 12, "data.n_test": 7}
-STARTER = {"data.kind": "starter"}
-TWELVE = {"lambda.min": 2.0**-6, "lambda.max": 2.0**5, "lambda.num": 12}
+FIXED: dict[str, Any] = {
+    "lambda.kind": "fixed",
+    "lambda.value": 0.01,
+    "lambda.min": None,
+    "lambda.max": None,
+    "lambda.num": None,
+}
+RIDGELESS: dict[str, Any] = FIXED | {"lambda.kind": "ridgeless", "lambda.value": None}
+PATH: dict[str, Any] = {"lambda.kind": "path", "lambda.num": 4}
+SMALL: dict[str, Any] = {"data.n_train": 90, "data.d": 8, "data.n_validation": 12, "data.n_test": 7}
+STARTER: dict[str, Any] = {"data.kind": "starter"}
+TWELVE: dict[str, Any] = {"lambda.min": 2.0**-6, "lambda.max": 2.0**5, "lambda.num": 12}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     with threadpool_limits(limits=1):
         yield
 
 
-def column(values):
+def column(values: Sequence[Any]) -> np.ndarray:
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return np.array(values)
     array = np.empty(len(values), dtype=object)
@@ -64,24 +75,24 @@ def column(values):
     return array
 
 
-def batch(*cells):
+def batch(*cells: dict[str, Any]) -> dict[str, np.ndarray]:
     """Cells as columns, the way a plan hands them over; each cell is what it changes of BASE."""
     return {key: column([(BASE | cell)[key] for cell in cells]) for key in BASE}
 
 
-def constants(count, **changed):
+def constants(count: int, **changed: Any) -> dict[str, np.ndarray]:
     """The columns of many equal cells: views of one value."""
     return {key: np.broadcast_to(column([value]), (count,)) for key, value in (BASE | changed).items()}
 
 
-def rows_of(*cells):
+def rows_of(*cells: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of each cell of a batch, as dicts of arrays."""
     columns = dict(EXPERIMENT.rows(batch(*cells)))
     owner = columns.pop("cell", np.arange(len(cells)))
     return [{name: values[owner == index] for name, values in columns.items()} for index in range(len(cells))]
 
 
-MIXED = [
+MIXED: list[dict[str, Any]] = [
     {"p": p, "seed": seed} | SMALL | rule
     for seed in (0, 3)
     for p in (1, 17, 60, 90, 91, 130, 200)
@@ -96,7 +107,7 @@ MIXED = [
 ]
 
 
-def test_bits_depend_on_the_cell_alone():
+def test_bits_depend_on_the_cell_alone() -> None:
     """Any subset in any order, whatever the cells beside: equal to the bit to the cell on its own."""
     alone = [rows_of(cell)[0] for cell in MIXED]
     rng = np.random.default_rng(0)
@@ -112,7 +123,7 @@ def test_bits_depend_on_the_cell_alone():
 
 @pytest.mark.parametrize("p", [5, 60, 90, 120, 300])
 @pytest.mark.parametrize("rule", [FIXED, RIDGELESS, PATH, {}], ids=lambda rule: rule.get("lambda.kind", "tuned"))
-def test_every_metric_against_its_definition(p, rule):
+def test_every_metric_against_its_definition(p: int, rule: dict[str, Any]) -> None:
     cell = {"p": p, "data.sigma_test": 0.3, "exact_risk": True, "seed": 5} | SMALL | rule
     (row,) = rows_of(cell)
     sizes = Sizes(**{name: (BASE | cell)[f"data.{name}"] for name in Sizes.__dataclass_fields__})
@@ -139,7 +150,7 @@ def test_every_metric_against_its_definition(p, rule):
             assert row[name][index] == pytest.approx(value, rel=1e-9, abs=1e-11), name
 
 
-def test_tuned_is_the_best_row_of_the_path():
+def test_tuned_is_the_best_row_of_the_path() -> None:
     grid = {"lambda.num": 9}
     for p in (20, 90, 200):
         path, tuned = rows_of({"p": p} | SMALL | grid | {"lambda.kind": "path"}, {"p": p} | SMALL | grid)
@@ -149,19 +160,19 @@ def test_tuned_is_the_best_row_of_the_path():
                 assert tuned[name].tolist() == [path[name][best]]
 
 
-def test_path_has_a_row_for_every_lambda():
+def test_path_has_a_row_for_every_lambda() -> None:
     (row,) = rows_of(PATH | SMALL)
     np.testing.assert_allclose(row["chosen_lambda"], [0.01, 0.01 * 10 ** (4 / 3), 10 ** (2 / 3), 100.0], rtol=1e-14)
     assert row["chosen_lambda"][[0, -1]].tolist() == [0.01, 100.0]
 
 
-def test_ridgeless_interpolates_beyond_n_and_chooses_zero():
+def test_ridgeless_interpolates_beyond_n_and_chooses_zero() -> None:
     (row,) = rows_of({"p": 150} | SMALL | RIDGELESS)
     assert (row["chosen_lambda"][0], row["train_mse"][0]) == (0.0, 0.0)
     assert row["effective_dof"][0] == pytest.approx(90.0, rel=1e-14)
 
 
-def test_starter_curve():
+def test_starter_curve() -> None:
     cells = [{"p": int(line["p"])} | STARTER for line in CURVE]
     tuned = EXPERIMENT.rows(batch(*(cell | TWELVE for cell in cells)))
     fixed = EXPERIMENT.rows(batch(*(cell | FIXED for cell in cells)))
@@ -175,13 +186,13 @@ def test_starter_curve():
         np.testing.assert_allclose(got, [float(line[name]) for line in CURVE], rtol=1e-8, err_msg=name)
 
 
-def test_starter_risk_needs_no_rescaling():
+def test_starter_risk_needs_no_rescaling() -> None:
     """The starter's weights carry 1 / sqrt(p): its risk is that of theta with W."""
     (row,) = rows_of({"p": 21, "exact_risk": True} | STARTER | FIXED)
     assert 0.2 < row["population_risk"][0] / (row["test_norm"][0] ** 2 / 30) < 5.0
 
 
-def test_sets_without_rows_have_no_metrics_and_change_no_other():
+def test_sets_without_rows_have_no_metrics_and_change_no_other() -> None:
     whole, no_test, no_validation = rows_of(
         SMALL | FIXED, SMALL | FIXED | {"data.n_test": 0}, SMALL | FIXED | {"data.n_validation": 0}
     )
@@ -193,14 +204,14 @@ def test_sets_without_rows_have_no_metrics_and_change_no_other():
     assert "test_mse" not in EXPERIMENT.rows(batch(SMALL | {"data.n_test": 0}))
 
 
-def test_risk_is_a_column_only_where_asked_for():
+def test_risk_is_a_column_only_where_asked_for() -> None:
     assert "population_risk" not in EXPERIMENT.rows(batch(SMALL))
     asked, not_asked = rows_of(SMALL | {"exact_risk": True}, SMALL)
     assert np.isfinite(asked["population_risk"][0])
     assert np.ma.getmaskarray(not_asked["population_risk"]).all()
 
 
-def test_data_that_overflow_disturb_no_neighbour():
+def test_data_that_overflow_disturb_no_neighbour() -> None:
     (alone,) = rows_of(SMALL)
     huge = {"data.sigma": 1e308} | SMALL
     bad, good, *_ = rows_of(huge, SMALL, huge | RIDGELESS, huge | {"p": 120}, huge | FIXED)
@@ -208,7 +219,7 @@ def test_data_that_overflow_disturb_no_neighbour():
     assert all(good[name] == alone[name] for name in alone)
 
 
-def test_keys_that_a_cell_has_not_got_may_be_missing_from_the_batch():
+def test_keys_that_a_cell_has_not_got_may_be_missing_from_the_batch() -> None:
     cells = batch(SMALL | RIDGELESS, SMALL | RIDGELESS | {"p": 41})
     few = {
         key: values
@@ -240,7 +251,7 @@ def test_keys_that_a_cell_has_not_got_may_be_missing_from_the_batch():
         ),
     ],
 )
-def test_refusals_name_key_value_and_what_is_allowed(cell, lines):
+def test_refusals_name_key_value_and_what_is_allowed(cell: dict[str, Any], lines: list[str]) -> None:
     mistakes = EXPERIMENT.refuse(batch({}, cell, cell))
     assert all(isinstance(mistake, BadInput) for mistake in mistakes)
     assert len(mistakes) == len(lines)
@@ -248,22 +259,58 @@ def test_refusals_name_key_value_and_what_is_allowed(cell, lines):
         assert str(mistake).startswith(line)
 
 
+def test_every_width_of_the_starter_is_allowed_and_no_other() -> None:
+    assert EXPERIMENT.refuse(batch(*({"p": p} | STARTER for p in STARTER_WIDTHS))) == []
+    assert EXPERIMENT.refuse(batch(*({"p": p} for p in range(1, 40)))) == []
+    for p in (2, 10, 12, STARTER_WIDTHS[-1] + 1, STARTER_WIDTHS[-1] + STARTER_WIDTHS.step):
+        (mistake,) = EXPERIMENT.refuse(batch({"p": p} | STARTER))
+        assert (mistake.key, mistake.value) == ("p", p)
+
+
+def test_the_starters_stream_is_read_once_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights come in the order of the widths; any other order would read it from the start again."""
+    asked: list[int] = []
+
+    class Asked(StarterModel):
+        def fit(self, p: int, lambdas: np.ndarray) -> Any:
+            asked.append(p)
+            return super().fit(p, lambdas)
+
+    monkeypatch.setattr("hw6.experiments.double_descent.StarterModel", Asked)
+    EXPERIMENT.rows(batch(*({"p": p} | STARTER | FIXED for p in (31, 1, 21, 11, 21))))
+    assert asked == [1, 11, 21, 21, 31]
+
+
+@pytest.mark.parametrize("cell", MIXED[:6] + MIXED[-5:], ids=lambda cell: "-".join(map(str, cell.values())))
+def test_a_cell_has_as_many_rows_as_were_announced(cell: dict[str, Any]) -> None:
+    (row,) = rows_of(cell)
+    assert EXPERIMENT.rows_of(batch(cell)).tolist() == [len(row["chosen_lambda"])]
+
+
+@pytest.mark.parametrize("key", ["lambda.value", "lambda.min", "lambda.max"])
+@pytest.mark.parametrize("value", [0, 0.0, "0", -1e-9])
+def test_lambda_is_above_zero_wherever_it_is_given(key: str, value: Any) -> None:
+    with pytest.raises(BadInput, match="above 0"):
+        KEYS[key].convert(key, value)
+    assert KEYS[key].convert(key, 5e-324) == 5e-324
+
+
 @pytest.mark.parametrize("rule", [FIXED, RIDGELESS, PATH])
-def test_no_validation_rows_are_fine_where_nothing_is_tuned(rule):
+def test_no_validation_rows_are_fine_where_nothing_is_tuned(rule: dict[str, Any]) -> None:
     assert not EXPERIMENT.refuse(batch(rule | {"data.n_validation": 0}))
 
 
-def test_many_bad_widths_are_few_lines():
+def test_many_bad_widths_are_few_lines() -> None:
     assert len(EXPERIMENT.refuse(batch(*({"p": p} | STARTER for p in range(2, 200))))) == 10
 
 
-def test_lambda_zero_has_a_hint():
+def test_lambda_zero_has_a_hint() -> None:
     for zero in (0, 0.0, "0"):
         with pytest.raises(BadInput, match="lambda=ridgeless is the limit"):
             KEYS["lambda.value"].convert("lambda.value", zero)
 
 
-def test_a_million_cells_are_checked_and_priced_in_no_time():
+def test_a_million_cells_are_checked_and_priced_in_no_time() -> None:
     count = 10**6
     cells = constants(count) | {"p": np.arange(count) % 1500 + 1, "seed": np.arange(count) // 1500}
     started = time.perf_counter()
@@ -277,19 +324,19 @@ def test_a_million_cells_are_checked_and_priced_in_no_time():
 
 
 @pytest.mark.parametrize("changed", [FIXED, RIDGELESS, PATH, STARTER, {"exact_risk": True}, {"data.n_train": 20}])
-def test_every_kind_of_cell_has_a_price(changed):
+def test_every_kind_of_cell_has_a_price(changed: dict[str, Any]) -> None:
     prices = EXPERIMENT.price(batch(*({"p": p} | changed for p in (1, 11, 301))))
     assert np.isfinite(prices).all()
     assert (prices > 0.0).all()
 
 
-def test_order_and_metrics_are_complete():
+def test_order_and_metrics_are_complete() -> None:
     assert set(EXPERIMENT.order) == set(EXPERIMENT.keys) == set(BASE)
     assert list(EXPERIMENT.rows(batch({"exact_risk": True} | SMALL))) == list(EXPERIMENT.metrics)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count of memory")
-def test_nothing_heavy_is_imported_and_a_huge_width_is_small():
+def test_nothing_heavy_is_imported_and_a_huge_width_is_small() -> None:
     """p = 200,000: neither U (480 MB) nor a p x p matrix is ever held; and no SciPy, pandas, torch or Hydra."""
     code = """
 import json, sys

@@ -1,7 +1,9 @@
 """initialization: its rows against theory, its bits, its refusals through the command, its figures."""
 
 import json
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +78,8 @@ def test_rows_hang_together(cell):
     depth = len(cell["widths"]) if "widths" in cell else cell["depth"]
     assert row["layer"].tolist() == list(range(1, depth + 1))
     assert (row["depth"] == depth).all()
+    inputs = cell["widths"][0] if "widths" in cell else cell.get("input_width", cell["width"])
+    assert (row["input_width"] == inputs).all()
     tested = ~np.ma.getmaskarray(row["z"]) if "z" in row else np.zeros(depth, dtype=bool)
     if tested.any():
         z = (row["variance"] - row["variance_theory"])[tested] / row["variance_se"][tested]
@@ -212,6 +216,56 @@ def test_a_run_does_not_import_torch(process):
         "print(status, [name for name in ('torch', 'pandas', 'scipy') if name in sys.modules])"
     )
     assert ran.out.splitlines()[-1] == "0 []", ran.out + ran.err
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"init": "orthogonal", "width": 400, "depth": 2, "networks": 1},
+    {"width": 16, "depth": 4, "networks": 4000},
+    {"depth": 1, "input_width": 200_000, "networks": 1},
+    {"depth": 2000, "width": 2, "networks": 3, "init": "lecun_normal"},
+    {"widths": (5, 700, 5), "networks": 200},
+]
+
+
+@pytest.mark.parametrize("cell", SHAPES, ids=lambda cell: "-".join(str(value) for value in cell.values()))
+def test_memory_is_about_what_a_cell_takes(cell: dict[str, Any]) -> None:
+    rows_of({"depth": 2, "width": 2, "networks": 2} | {key: cell[key] for key in ("init",) if key in cell})
+    tracemalloc.start()
+    try:
+        rows_of(cell)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (estimate,) = EXPERIMENT.memory(batch(cell))
+    assert 0.75 * peak < estimate < 10 * peak
+
+
+@pytest.mark.parametrize(
+    ("named", "listed"),
+    [
+        ({"width": 5, "depth": 3}, (5, 5, 5)),
+        ({"width": 7, "depth": 2, "input_width": 30}, (30, 7)),
+        ({"width": 30, "depth": 4, "input_width": 7}, (7, 30, 30, 30)),
+        ({"depth": 1, "width": 9}, (9,)),
+        ({}, (WIDTH,) * DEPTH),
+    ],
+)
+@pytest.mark.parametrize("init", ["pytorch", "xavier_normal", "orthogonal"])
+def test_what_a_cell_costs_does_not_depend_on_how_its_widths_are_given(
+    named: dict[str, int], listed: tuple[int, ...], init: str
+) -> None:
+    one, other = {"init": init} | named, {"init": init, "widths": listed}
+    assert EXPERIMENT.rows_of(batch(one)).tolist() == EXPERIMENT.rows_of(batch(other)).tolist() == [len(listed)]
+    for estimate in (EXPERIMENT.price, EXPERIMENT.memory):
+        assert estimate(batch(one))[0] == pytest.approx(estimate(batch(other))[0], rel=0.02)  # a draw is made even
+
+
+def test_a_number_costs_more_in_a_layer_of_its_own() -> None:
+    """The same numbers in a thousand layers and in one: each layer has calls of its own."""
+    deep, flat = EXPERIMENT.price(
+        batch({"depth": 1000, "width": 1, "networks": 1}, {"depth": 1, "input_width": 1000, "networks": 1})
+    )
+    assert deep > 100 * flat
 
 
 def test_price_follows_the_work():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 import torch
 
+from hw6.layers import allocations
 from hw6.layers.allocations import peak_bytes
 
 
@@ -33,4 +37,29 @@ def test_peak_sees_inside_an_operator():
 def test_the_work_may_fail(capfd):
     with pytest.raises(ZeroDivisionError):
         peak_bytes(lambda: 1 // 0)
+    assert peak_bytes(lambda: torch.zeros(250)) == 1000
+
+
+def test_what_others_write_is_kept(monkeypatch, capfd):
+    """Silence is for the profiler's start and end alone: not for what was written before, in between, or after."""
+
+    class Noisy(allocations.profile):
+        def start(self):
+            super().start()
+            print("noise", file=sys.stderr, flush=True)
+
+    with open(2, "w", buffering=4096, closefd=False) as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        patch.setattr(allocations, "profile", Noisy)
+        stderr.write("before ")
+        peak_bytes(lambda: os.write(2, b"within "))
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before within after"
+
+
+def test_without_a_standard_error_memory_is_counted_all_the_same(monkeypatch):
+    def none(descriptor):
+        raise OSError(descriptor)
+
+    monkeypatch.setattr(allocations.os, "dup", none)
     assert peak_bytes(lambda: torch.zeros(250)) == 1000

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hw6.layers.allocations import peak_bytes
 from hw6.layers.branch_sum import branch_sum, tiles
 
 SIZES = st.tuples(*(st.integers(low, high) for low, high in ((0, 4), (1, 9), (1, 4), (1, 5), (1, 4))))
@@ -100,3 +101,17 @@ def test_a_gradient_of_a_gradient_is_refused_not_wrong():
     (first,) = torch.autograd.grad(branch_sum(*inputs, False).sum(), inputs[0], create_graph=True)
     with pytest.raises(RuntimeError):
         first.sum().backward()
+
+
+def test_what_is_held_is_one_tile():
+    """Of 98 MB of expanded branches a pass holds 4 MB, whatever the number of pixels."""
+    images, pixels, branches, channels, width = 3, 4000, 32, 64, 4
+    h, weight, bias = (tensor.detach() for tensor in case(images, pixels, branches, channels, width, torch.float32))
+    result = 4 * images * pixels * channels
+    tile = 4 * 2**20
+    assert tile <= peak_bytes(lambda: branch_sum(h, weight, bias, False)) - result <= 1.1 * tile
+    for tensor in (h, weight, bias):
+        tensor.requires_grad_()
+    out = branch_sum(h, weight, bias, False)
+    extra = peak_bytes(lambda: out.backward(torch.ones_like(out))) - result - 4 * h.numel()
+    assert tile <= extra <= 2.1 * tile

@@ -160,6 +160,10 @@ def test_state_dicts_convert():
     torch.testing.assert_close(other(x), layer(x))
 
 
+def test_states_of_the_homeworks_size_split_without_a_number():
+    assert split_state(STMConvLayer().state_dict()).keys() == Branches().state_dict().keys()
+
+
 def test_branches_load_into_a_layer_inside_another_module():
     reference, layer = pair(**SMALL)
     outer, host = nn.Sequential(nn.ReLU(), reference), nn.Sequential(nn.ReLU(), STMConvLayer(**SMALL))
@@ -230,8 +234,15 @@ def test_auto_is_grouped_for_few_pixels_and_fused_otherwise():
     assert layer.chosen(torch.zeros(FEW_PIXELS, 256, 1, 1)) == "grouped"
     assert layer.chosen(torch.zeros(FEW_PIXELS + 1, 256, 1, 1)) == "fused"
     assert layer.chosen(torch.zeros(8, 256, 56, 56)) == "fused"
+    for long in ((1, 256, 1, FEW_PIXELS + 1), (1, 256, FEW_PIXELS + 1, 1)):
+        assert layer.chosen(torch.zeros(long)) == "fused"
 
 
+# torch's compiler says this of Python 3.13.0 alone, whatever it compiles.
+SLOW_GUARDS = "ignore:Guards may run slower on Python 3.13.0:RuntimeWarning"
+
+
+@pytest.mark.filterwarnings(SLOW_GUARDS)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_compiled_without_a_break(implementation):
     reference, layer = pair(torch.float64, **SMALL)
@@ -246,8 +257,7 @@ def test_compiled_without_a_break(implementation):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings(SLOW_GUARDS)
 def test_compiled_by_inductor():
     reference, layer = pair(torch.float32)
     layer.implementation = "fused"

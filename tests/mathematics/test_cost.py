@@ -22,16 +22,19 @@ def fits(p, group=0, smallest=0.01, risks=0.0, n=300, lambdas=25.0, nested=True,
 
 @pytest.mark.parametrize("widths", [range(5, 200), range(11, 1492, 30)])
 def test_within_a_factor_of_five_of_the_clock(widths):
-    """The docs claim a factor of 2 on the machine that was measured; other machines and busy ones differ."""
+    """The docs claim a factor of 2 on the machine that was measured; others differ.
+
+    The clock counts this process alone: on a busy machine a wall clock would count its neighbours.
+    """
     rng = np.random.default_rng(0)
     x, x_query, y = rng.standard_normal((300, 35)), rng.standard_normal((90, 35)), rng.standard_normal(300)
     lambdas, best = log_grid(1e-2, 1e2, 25), np.inf
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         solver = RidgeSolver(NestedFeatures(x, x_query, Directions(0, 35), "relu"), y)
         for p in widths:
             solver.fit(p, lambdas)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     assert 0.2 < seconds(fits(list(widths))).sum() / best < 5.0
 
 

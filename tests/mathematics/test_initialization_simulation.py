@@ -98,6 +98,11 @@ def test_the_first_networks_do_not_depend_on_how_many_there_are(init, law, monke
     np.testing.assert_array_equal(pieces.histogram, whole.histogram)
 
 
+def test_how_many_networks_a_batch_has_is_fixed():
+    """It decides in which order numbers are summed, hence bits: 8 MiB of float32, at most 4,096 and at least one."""
+    assert [networks_in_batch(drawn) for drawn in (2, 512, 10_000, 2**21, 10**9)] == [4096, 4096, 209, 1, 1]
+
+
 def test_all_weights_are_drawn_and_differ():
     net = NetworkLaw((4, 6, 1))
     layers, x = drawn(net, 0, 200)

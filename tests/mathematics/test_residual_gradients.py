@@ -72,11 +72,12 @@ def networks(draws: st.DrawFn) -> tuple[Perceptron, torch.Tensor]:
 #
 # The sweep from g_l to g_{l-1} = J_l' g_l, J_l = diag(s'(z_l)) A_l + r_l I, adds at most
 #
-#     |A_l|' (|g_l| |slope's error| + 2 (m + 4) U |g_l s'_l|) + 4 U r_l |g_l|
+#     |A_l|' (|g_l| |slope's error|) + 2 (m + 4) U (|A_l|' |g_l s'_l| + r_l |g_l|)
 #
-# in the two ways together (a product of m terms is off by m U of the sum of their absolute values, in any order). What
-# was added at layer k reaches layer l through J_k ... J_{l+1}, whose product is formed here: it is what tells a
-# problem of bad condition (terms that cancel, a gradient of 1e-78 between numbers of order 1) from a wrong formula.
+# in the two ways together (a sum of m products is off by m U of the sum of their absolute values, in any order; four
+# more for the factors and for an entry of J_l that is formed). What was added at layer k reaches layer l through the
+# product J_k ... J_{l+1}, which is formed here: it is what tells a problem of bad condition (terms that cancel, a
+# gradient of 1e-78 between numbers of order 1) from a wrong formula.
 SLOPE = 16.0
 
 
@@ -113,8 +114,8 @@ def errors(network: Perceptron, trace: Trace, slopes: Sequence[torch.Tensor]) ->
         if layer > 1:
             step = jacobian(network, trace, layer)
             carried = [(added, product @ step) for added, product in carried]
-            size = 2.0 * U * (len(g) + 4) * b.abs()
-            added = (own + size) @ weight.abs() + (4.0 * U * g.abs() if network.skips(layer) else 0.0)
+            terms = b.abs() @ weight.abs() + (g.abs() if network.skips(layer) else 0.0)
+            added = own @ weight.abs() + 2.0 * U * (len(g) + 4) * terms
             carried.append((added, torch.eye(len(g), dtype=g.dtype)))
             g = g @ step
     return found[::-1]

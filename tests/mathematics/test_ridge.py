@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hw6.mathematics.anchors import NARROW, WIDE, anchor_of, reach
 from hw6.mathematics.features import FEATURES, Directions, NestedFeatures
-from hw6.mathematics.ridge import FEW_ROWS, SMALL_LAMBDA, RidgeSolver, fit_features
+from hw6.mathematics.ridge import FEW_ROWS, SMALL_LAMBDA, RidgeSolver, fit_features, is_direct
 from hw6.mathematics.tuning import log_grid
 
 EPS = np.finfo(float).eps
@@ -135,6 +135,16 @@ def test_an_anchor_lies_on_p_s_own_side_and_reaches_p():
             assert a % (2 * (NARROW if narrow else WIDE)) == 0
             assert a <= n if narrow else a > n
             assert -below <= p - a <= above
+
+
+def test_which_anchor_and_which_route_serve_a_cell_is_fixed():
+    """They decide bits: multiples of 32 up to n, of 64 above it; 64 rows or fewer, or a small lambda, go directly."""
+    assert [anchor_of(p, 300) for p in (1, 15, 16, 100, 290, 300)] == [0, 0, 32, 96, 288, 288]
+    assert [anchor_of(p, 300) for p in (301, 351, 352, 1000)] == [320, 320, 384, 1024]
+    assert [reach(a, 300, True) for a in (0, 96, 288)] == [(0, 16), (16, 16), (16, 12)]
+    assert [reach(a, 300, False) for a in (320, 384, 1024)] == [(19, 32), (32, 32), (32, 32)]
+    assert [is_direct(n, 1.0) for n in (1, 64, 65, 1000)] == [True, True, False, False]
+    assert [is_direct(1000, small) for small in (0.0, 0.99e-5, 1e-5)] == [True, True, False]
 
 
 def test_later_fits_leave_a_fit_as_it_was():

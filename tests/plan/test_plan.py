@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ from hw6.contract.keys import Integer, Key, Real
 from hw6.contract.registry import EXPERIMENTS, experiment_named
 from hw6.errors import Hw6Error
 from hw6.experiments.noop import EXPERIMENT as NOOP
-from hw6.plan.chunks import MOST_CELLS, cut
+from hw6.plan.chunks import MOST_CELLS, MOST_RANGES, cut, cut_chunks, missing_cells
 from hw6.plan.ids import cell_id
 from hw6.plan.plan import Axis, Block, Derived, Plan
 from hw6.plan.text import block_from_json, block_to_json, positions_of, ranges_text
 
-ANY_INTEGER = Integer(help="", minimum=-(2**63))
-KEYS: dict[str, Key] = dict.fromkeys("abcd", ANY_INTEGER) | {"x.y": Real(help=""), "word": ANY_INTEGER}
+ANY_INTEGER = Integer(help="any", minimum=-(2**63))
+KEYS: dict[str, Key] = dict.fromkeys("abcd", ANY_INTEGER) | {"x.y": Real(help="any"), "word": ANY_INTEGER}
 
 
 def mine(version: int = 7, keys: Mapping[str, Key] = KEYS) -> Experiment:
@@ -87,6 +88,7 @@ def test_a_position_is_a_place_in_the_product_of_the_axes(block: Block) -> None:
 def test_ids_are_those_of_the_documented_sentence(block: Block, random: Any) -> None:
     wanted = [documented_id("mine", 7, cell) for cell in _expected_cells(block)]
     positions = np.array(sorted(random.sample(range(block.size), random.randint(1, block.size))), dtype=np.int64)
+    assert block.ids(positions).dtype == "S20"
     ids = [digest.decode() for digest in block.ids(positions)]
     assert ids == [wanted[position] for position in positions]
     one = _expected_cells(block)[positions[0]]
@@ -121,7 +123,7 @@ def test_an_id_names_experiment_version_key_and_type() -> None:
 
 
 def test_a_key_added_later_leaves_old_ids_as_they_are() -> None:
-    later = KEYS | {"new": Integer(help="", omitted_at=0)}
+    later = KEYS | {"new": Integer(help="any", omitted_at=0)}
     old = cell_id("mine", 1, {"a": 1}, KEYS)
     assert cell_id("mine", 1, {"a": 1, "new": 0}, later) == old
     assert cell_id("mine", 1, {"a": 1, "new": 1}, later) != old
@@ -129,10 +131,24 @@ def test_a_key_added_later_leaves_old_ids_as_they_are() -> None:
     assert block.ids(np.arange(2)).astype(str).tolist()[0] == old
 
 
+def test_a_key_added_later_may_be_swept_over_a_range() -> None:
+    later = KEYS | {"new": Integer(help="any", omitted_at=2)}
+    block = Block(mine(1, later), (), {"a": 1}, (Axis("new", range(4)),))
+    ids = block.ids(np.arange(4)).astype(str).tolist()
+    assert ids == [cell_id("mine", 1, {"a": 1, "new": new}, later) for new in range(4)]
+    assert ids[2] == cell_id("mine", 1, {"a": 1}, KEYS)
+
+
+def test_the_largest_numbers_of_a_range_are_kept() -> None:
+    """The end of such a range is beyond 64 bits, its numbers are not."""
+    block = Block(MINE, (), {}, (Axis("a", range(2**63 - 2, 2**63)),))
+    assert block.cells(np.arange(2))["a"].tolist() == [2**63 - 2, 2**63 - 1]
+
+
 def test_a_key_that_was_renamed_keeps_its_first_name_in_the_sentence() -> None:
     """Also where the new name would sort elsewhere: the sentence is that of the old name."""
-    before = {"a": Integer(help=""), "b": Integer(help=""), "m": Integer(help="")}
-    after = {"a": Integer(help=""), "z": Integer(help="", formerly="b"), "m": Integer(help="")}
+    before = {"a": Integer(help="any"), "b": Integer(help="any"), "m": Integer(help="any")}
+    after = {"a": Integer(help="any"), "z": Integer(help="any", formerly="b"), "m": Integer(help="any")}
     old = cell_id("mine", 1, {"a": 1, "b": 2, "m": 3}, before)
     assert cell_id("mine", 1, {"a": 1, "z": 2, "m": 3}, after) == old
     assert cell_id("mine", 1, {"a": 1, "z": 4, "m": 3}, after) != old
@@ -227,6 +243,149 @@ def test_cells_that_cost_nothing_are_bounded_by_their_number() -> None:
     assert max(lengths) <= MOST_CELLS
 
 
+def _outermost_change(block: Block, one: int, other: int) -> int:
+    """The outermost axis on which two positions differ."""
+    places = [np.unravel_index(position, block.shape) for position in (one, other)]
+    return next(axis for axis, (here, there) in enumerate(zip(*places, strict=True)) if here != there)
+
+
+def _parts_in_plain_python(
+    block: Block, positions: list[int], prices: list[int], target: float, cells: int, ranges: int
+) -> list[list[int]]:
+    """What is asked of a cut, one cell after the other: as many as fit, moved back to where outer axes change."""
+    parts, start = [], 0
+    while start < len(positions):
+        stop, broken = start + 1, 0
+        while stop < len(positions) and stop - start < cells and sum(prices[start : stop + 1]) <= target:
+            broken += positions[stop] != positions[stop - 1] + 1
+            if broken == ranges:
+                break
+            stop += 1
+        half = start + (stop - start + 1) / 2  # what is moved back gives away less than half of the part
+        if stop < len(positions):
+            places = [place for place in range(start + 1, stop + 1) if place > int(half)]
+            outer = {place: _outermost_change(block, positions[place - 1], positions[place]) for place in places}
+            stop = min(places, key=lambda place: (outer[place], -place), default=stop)
+        parts.append(positions[start:stop])
+        start = stop
+    return parts
+
+
+@given(SHAPES, st.data(), st.integers(0, 60), st.integers(1, 40), st.integers(1, 12))
+def test_a_cut_is_what_plain_python_makes_of_it(
+    shape: list[int], data: Any, target: int, cells: int, ranges: int
+) -> None:
+    """Prices are whole numbers here, so that sums are exact in any order."""
+    block = Block(MINE, (), {}, tuple(Axis("abc"[i], range(n)) for i, n in enumerate(shape)))
+    chosen = sorted(data.draw(st.sets(st.integers(0, block.size - 1))))
+    prices = data.draw(st.lists(st.integers(0, 9), min_size=len(chosen), max_size=len(chosen)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hw6.plan.chunks.MOST_CELLS", cells)
+        patch.setattr("hw6.plan.chunks.MOST_RANGES", ranges)
+        parts = list(cut(block, np.array(chosen, dtype=np.int64), np.array(prices, dtype=np.float64), float(target)))
+    assert [part.tolist() for part in parts] == _parts_in_plain_python(block, chosen, prices, target, cells, ranges)
+
+
+def test_a_chunk_is_a_text_that_is_quickly_read() -> None:
+    """Hydra reads the ranges of a chunk letter by letter: of every other cell there are many."""
+    block = Block(MINE, (), {}, (Axis("a", range(10 * MOST_RANGES)),))
+    positions = np.arange(0, block.size, 2)
+    parts = list(cut(block, positions, np.zeros(len(positions)), float("inf")))
+    assert np.concatenate(parts).tolist() == positions.tolist()
+    assert max(ranges_text(part).count(":") for part in parts) <= 2_000
+    assert len(parts) <= 10, "and no more chunks than that takes"
+
+
+def priced(price: float) -> Experiment:
+    return replace(MINE, price=lambda cells: np.full(len(next(iter(cells.values()))), price))
+
+
+def lengths_of(cells: int, price: float, slots: int) -> list[int]:
+    """The lengths of the chunks of a plan of cells of one price."""
+    plan = Plan((Block(priced(price), (), {}, (Axis("a", range(cells)),)),))
+    missing = missing_cells(plan, np.empty(0, dtype="S20"))
+    chunks = cut_chunks(plan, missing, slots)
+    assert [chunk.block for chunk in chunks] == [0] * len(chunks)
+    assert np.concatenate([chunk.positions for chunk in chunks]).tolist() == list(range(cells))
+    return [len(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize("cells", [1, 2, 7, 63])
+@pytest.mark.parametrize("price", [0.0, 1e-9, 1 / 64, 1 / 36])
+def test_one_process_runs_less_than_two_seconds_in_one_go(cells: int, price: float) -> None:
+    assert lengths_of(cells, price, 1) == [cells]
+
+
+@pytest.mark.parametrize(("cells", "price"), [(256, 1 / 128), (16, 1 / 8), (320, 1 / 128)])
+def test_from_two_seconds_on_an_interruption_costs_about_one(cells: int, price: float) -> None:
+    lengths = lengths_of(cells, price, 1)
+    assert all(0.5 <= length * price <= 1.0 for length in lengths[:-1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slots", "target"),
+    [(64.0, 4, 4.0), (64.0, 2, 8.0), (1024.0, 1, 8.0), (1024.0, 4, 8.0), (6.0, 4, 1.0), (16.0, 1, 4.0), (24.0, 2, 3.0)],
+)
+def test_a_chunk_is_a_quarter_of_a_processs_share_between_one_second_and_eight(
+    seconds: float, slots: int, target: float
+) -> None:
+    cells = 1024
+    found = [length * seconds / cells for length in lengths_of(cells, seconds / cells, slots)]
+    assert all(target / 2 <= chunk <= target for chunk in found[:-1])
+    assert max(found) > 0.75 * target
+
+
+@given(st.integers(1, 40), st.sampled_from([0.0, 1e-6, 1 / 64]), st.integers(2, 12))
+def test_every_slot_that_was_asked_for_gets_a_part_of_little_work(cells: int, price: float, slots: int) -> None:
+    lengths = lengths_of(cells, price, slots)
+    assert len(lengths) >= min(slots, cells)
+    assert max(lengths) <= max(1, cells / slots * (1 + 1e-9)), "and none more than its share"
+
+
+# --- what is missing ------------------------------------------------------------------------------------------------
+
+KNOWN_PRICE = replace(MINE, price=lambda cells: cells["a"] * 1.0)
+OTHER = replace(KNOWN_PRICE, name="other")
+
+
+@st.composite
+def overlapping_blocks(draw: st.DrawFn) -> Block:
+    """Blocks of two experiments that often share cells, within one block too."""
+    experiment = draw(st.sampled_from([KNOWN_PRICE, KNOWN_PRICE, OTHER]))
+    a = Axis("a", range(low := draw(st.integers(0, 3)), low + draw(st.integers(1, 4))))
+    b = draw(st.sampled_from([0, 1, None]))
+    if b is not None:
+        return Block(experiment, (), {"b": b}, (a,))
+    if draw(st.booleans()):
+        return Block(experiment, (), {}, (Axis("b", (0, 1)), a))
+    follows = Derived(
+        "b", ("b", "a"), tuple(draw(st.lists(st.integers(0, 1), min_size=2 * len(a), max_size=2 * len(a))))
+    )
+    return Block(experiment, (), {}, (Axis("b", range(2), hidden=True), a), (follows,))
+
+
+@given(st.lists(overlapping_blocks(), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_what_is_missing_is_a_difference_of_sets(blocks_of: list[Block], random: Any) -> None:
+    plan = Plan(tuple(blocks_of))
+    met: dict[str, tuple[int, int, float]] = {}  # the first place of every cell, and its price
+    for number, block in enumerate(plan.blocks):
+        columns = block.cells(np.arange(block.size))
+        for position, (a, b) in enumerate(zip(columns["a"].tolist(), columns["b"].tolist(), strict=True)):
+            met.setdefault(documented_id(block.experiment.name, 7, {"a": a, "b": b}), (number, position, float(a)))
+    done = sorted(random.sample(sorted(met), random.randint(0, len(met))))
+    strangers = ["f" * 20]
+    missing = missing_cells(plan, np.array(sorted([*done, *strangers] if done else []), dtype="S20"))
+    left = sorted(place for cell, place in met.items() if cell not in done)
+    found = [
+        (number, position, price)
+        for number, (positions, prices) in enumerate(zip(missing.positions, missing.prices, strict=True))
+        for position, price in zip(positions.tolist(), prices.tolist(), strict=True)
+    ]
+    assert found == left
+    assert (missing.total, missing.cells, missing.finished) == (len(met), len(left), len(done))
+    assert missing.seconds == sum(price for *_, price in left)
+
+
 # --- keys that follow others ----------------------------------------------------------------------------------------
 
 
@@ -277,6 +436,12 @@ def test_a_block_with_derived_keys_survives_being_written() -> None:
 )
 def test_what_is_no_block_is_refused(content: Any) -> None:
     with pytest.raises(Hw6Error):
+        block_from_json(content, MINE)
+
+
+def test_a_whole_block_of_another_experiment_is_refused() -> None:
+    content = block_to_json(Block(NOOP, (), {"seed": 0}, (Axis("p", (3, 4)),)))
+    with pytest.raises(Hw6Error, match="no plan of mine, but of noop"):
         block_from_json(content, MINE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from hw6.contract.experiment import Cells, Columns, Experiment
 from hw6.contract.keys import Integer
 from hw6.experiments.double_descent import EXPERIMENT as DOUBLE_DESCENT
 from hw6.experiments.noop import EXPERIMENT as NOOP
-from hw6.running.cells import run_cells
+from hw6.running.cells import failed_cells, run_cells
 
 ALWAYS = ["cell_id", "experiment", "status", "error_type", "error_message", "seconds"]
 
@@ -273,3 +274,103 @@ def test_overflowing_data_fail_alone() -> None:
         alone = run(DOUBLE_DESCENT, batch([row]))
         for name in DOUBLE_DESCENT.metrics:
             assert repr(whole.get(name, [None] * 3)[row]) == repr(alone.get(name, [None])[0]), name
+
+
+# --- the time of a row ----------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that runs while an experiment does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def rows(self, cells: Cells) -> Columns:
+        """Two seconds a cell; n rows of a cell, 13 raises, 14 is infinite."""
+        n = cells["n"]
+        self.now += 2.0 * len(n)
+        if (n == RAISES).any():
+            raise ValueError("here")
+        count = np.where(n < 5, n, 1)
+        cell = np.repeat(np.arange(len(n)), count)
+        return {"cell": cell, "y": np.where(n == INFINITE, np.inf, n)[cell]}
+
+
+def test_a_batchs_time_is_spread_over_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = run(made(Clock(monkeypatch).rows), {"n": np.array([3, 1])})
+    assert table["seconds"] == [1.0] * 4
+
+
+def test_a_failed_cell_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch that failed is nobody's: its halves ran again."""
+    table = run(made(Clock(monkeypatch).rows), {"n": np.array([1, 1, 4, RAISES])})
+    assert table["seconds"] == [2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 2.0]
+    assert table["status"] == ["done"] * 6 + ["failed"]
+
+
+def test_a_cell_without_a_finite_number_keeps_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = run(made(Clock(monkeypatch).rows), {"n": np.array([2, INFINITE, 2, INFINITE])})
+    assert table["seconds"] == [1.0, 1.0, 2.0, 1.0, 1.0, 2.0]
+    assert table["status"] == ["done", "done", "failed", "done", "done", "failed"]
+    alone = run(made(Clock(monkeypatch).rows), {"n": np.array([INFINITE])})
+    assert (alone["seconds"], alone["error_message"]) == ([2.0], ["y is inf"])
+
+
+def test_an_odd_kind_of_answer_is_a_failure_that_took_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+
+    def rows(cells: Cells) -> Columns:
+        clock.now += 3.0 * len(cells["n"])
+        if len(set(cells["n"].tolist())) > 1:
+            raise ValueError("of one kind alone")
+        return {"y": cells["n"] > 0 if cells["n"][0] == 7 else cells["n"] * 1.0}
+
+    table = run(made(rows), {"n": np.array([1, 1, 1, 1, 7, 7, 1, 1])})
+    assert table["status"] == ["done"] * 4 + ["failed"] * 2 + ["done"] * 2
+    assert table["seconds"] == [3.0] * 8
+    assert table["y"] == [1.0] * 4 + [None] * 2 + [1.0] * 2
+    assert set(table["error_message"][4:6]) == {"y is a truth value here and a number in most other cells"}
+
+
+def test_a_cell_that_was_not_run_took_no_time_and_says_what_happened() -> None:
+    cells = cells_of([1, 2])
+    rows = failed_cells(THIRD_PARTY, cells, ids_of(2), MemoryError("no room\nat all"))
+    table = pa.Table.from_arrays(list(rows.values()), names=list(rows))
+    table.validate(full=True)
+    found = {name: table[name].to_pylist() for name in table.column_names}
+    assert found["cell_id"] == [digest.decode() for digest in ids_of(2)]
+    assert (found["n"], found["status"], found["seconds"]) == ([1, 2], ["failed"] * 2, [0.0, 0.0])
+    assert (found["error_type"], found["error_message"]) == (["MemoryError"] * 2, ["no room"] * 2)
+
+
+def test_constant_texts_are_one_entry_however_they_are_held() -> None:
+    cells = {"kind": np.broadcast_to(np.array(["a"], dtype=object), (3,)), "n": np.array([1, 9, 2])}
+    nothing = np.broadcast_to(np.array([None], dtype=object), (3,))
+    sizes = np.empty(1, dtype=object)
+    sizes[0] = (4, 5)
+    table = run(
+        made(_many, metrics={"depth": "how deep", "y": "a number"}),
+        cells | {"none": nothing, "sizes": np.broadcast_to(sizes, (3,))},
+    )
+    assert table["n"] == [1, 9, 2, 2]
+    assert table["kind"] == ["a"] * 4
+    assert table["none"] == [None] * 4
+    assert table["sizes"] == ["[4, 5]"] * 4
+
+
+def test_an_experiment_is_given_the_cells_themselves_and_cannot_change_them() -> None:
+    n = np.array([1, 2, RAISES])
+    seen: list[list[int]] = []
+
+    def rows(cells: Cells) -> Columns:
+        seen.append(cells["n"].tolist())
+        with pytest.raises(ValueError, match="read-only"):
+            cells["n"][0] = 5
+        if RAISES in seen[-1]:
+            raise ValueError("here")
+        return {"y": cells["n"] * 1.0}
+
+    table = run(made(rows), {"n": n})
+    assert seen == [[1, 2, RAISES], [1], [2, RAISES], [2], [RAISES]]
+    assert (table["n"], n.tolist(), n.flags.writeable) == ([1, 2, RAISES], [1, 2, RAISES], True)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hw6.running.progress import FIRST_LINE, LINE_EVERY, progress
+from hw6.engines.contract import Piece
+from hw6.plan.plan import Chunk
+from hw6.running.progress import FIRST_LINE, LINE_EVERY, progress, watching
+from hw6.store import columns, shards
 from hw6.words import counted, duration
 
 
@@ -98,3 +104,54 @@ def test_nobody_says_sixty_seconds(seconds: float) -> None:
 
 def test_numbers_of_things() -> None:
     assert [counted(n, "cell") for n in (0, 1, 2, 2400)] == ["0 cells", "1 cell", "2 cells", "2,400 cells"]
+
+
+# --- engines that do not tell of ends -------------------------------------------------------------------------------
+
+
+def job(folder: Path) -> None:
+    """A job that has finished: a folder with a shard in it."""
+    folder.mkdir()
+    shards.write_shard(folder, {"cell_id": columns.arrow_column(np.array([b"0" * 20]))})
+
+
+def test_a_piece_is_done_when_its_shard_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.running.progress.WATCH_EVERY", 0.001)
+    heard: list[int] = []
+    both = threading.Event()
+
+    def report(cells: int) -> None:
+        heard.append(cells)
+        if len(heard) == 2:
+            both.set()
+
+    pieces = [Piece(number, Chunk(0, np.arange(size))) for number, size in ((4, 10), (5, 20), (6, 40))]
+    job(tmp_path / "3")
+    (tmp_path / "5").mkdir()
+    before = set(threading.enumerate())
+    with watching(False, tmp_path, pieces, report):
+        (watcher,) = set(threading.enumerate()) - before
+        assert watcher.daemon, "it keeps no process alive"
+        job(tmp_path / "6")
+        job(tmp_path / "4")
+        assert both.wait(30.0)
+    assert not watcher.is_alive(), "nobody is told anything after the end"
+    assert sorted(heard) == [10, 40]
+
+
+def test_where_ends_are_told_nobody_watches(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    with watching(True, tmp_path, [Piece(1, Chunk(0, np.arange(3)))], lambda cells: None):
+        assert set(threading.enumerate()) == before
+
+
+def test_watching_ends_with_the_last_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw6.running.progress.WATCH_EVERY", 0.001)
+    heard: list[int] = []
+    job(tmp_path / "1")
+    before = set(threading.enumerate())
+    with watching(False, tmp_path, [Piece(1, Chunk(0, np.arange(3)))], heard.append):
+        for watcher in set(threading.enumerate()) - before:
+            watcher.join(30.0)
+            assert not watcher.is_alive()
+    assert heard == [3]

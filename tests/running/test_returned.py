@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from hw6.contract.experiment import Cells, Experiment
 from hw6.contract.keys import Integer, OptionalInteger
 from hw6.contract.metrics import Counts, Text
+from hw6.errors import LONGEST, described
 from hw6.running.cells import run_cells
-from hw6.running.returned import LONGEST, BadRows, checked, described
+from hw6.running.returned import BadRows, checked
 from hw6.store import shards
 
 BAD = 3  # the value of n at which a misbehaving experiment misbehaves
@@ -79,6 +81,13 @@ class Unspeakable(Exception):
         raise RuntimeError("no")
 
 
+class LastWords(Exception):
+    """An exception whose own text ends the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
 def writing(cells: Cells) -> Any:
     cells["n"][:] = 0
     return {"y": cells["n"] * 1.0}
@@ -94,7 +103,8 @@ MISBEHAVING: dict[str, tuple[Callable[[Cells], Any], str]] = {
     "a number": (lambda cells: 3.0, "BadRows: rows returned a float"),
     "one entry too few": (lambda cells: {"y": cells["n"][1:] * 1.0}, "BadRows: y has shape (0,), and there are 1 rows"),
     "one entry too many": (lambda cells: {"y": np.zeros(len(cells["n"]) + 1)}, "BadRows: y has shape (2,)"),
-    "a bare number": (lambda cells: {"y": 1.0}, "BadRows: y has shape (), and there are 1 rows"),
+    "a bare number": (lambda cells: {"y": 1.0}, "BadRows: y is a float, not a column"),
+    "no dimension": (lambda cells: {"y": np.array(1.0)}, "BadRows: y has shape (), and there are 1 rows"),
     "two dimensions": (lambda cells: {"y": np.zeros((len(cells["n"]), 2))}, "BadRows: y has shape (1, 2)"),
     "a column of a matrix": (lambda cells: {"y": np.zeros((len(cells["n"]), 1))}, "BadRows: y has shape (1, 1)"),
     "lists in a list": (lambda cells: {"y": [[1.0, 2.0]] * len(cells["n"])}, "BadRows: y has shape (1, 2)"),
@@ -160,6 +170,32 @@ MISBEHAVING: dict[str, tuple[Callable[[Cells], Any], str]] = {
     "no more memory": (raising(MemoryError("no room")), "MemoryError: no room"),
     "an iterator's end": (raising(StopIteration()), "StopIteration: no message"),
     "no base": (raising(BaseException("bare")), "BaseException: bare"),
+    "large whole numbers of both signs": (
+        lambda cells: {"y": [2**63 + 1, -1][: len(cells["n"]) + 1]},
+        "BadRows: y holds whole numbers beyond 64 bits",
+    ),
+    "a deque": (lambda cells: {"y": deque([1.0] * len(cells["n"]))}, "BadRows: y is a deque, not a column"),
+    "bytes of numbers": (lambda cells: {"y": bytearray(len(cells["n"]))}, "BadRows: y is a bytearray, not a column"),
+    "arrays in a list": (lambda cells: {"y": [np.array(True)] * len(cells["n"])}, "BadRows: y holds a ndarray"),
+    "numbers as objects": (
+        lambda cells: {"y": objects([1.0] * len(cells["n"]))},
+        "BadRows: y holds numbers as objects",
+    ),
+    "counts in a set": (lambda cells: {"counts": {(1, 2)}}, "BadRows: counts is a set, not a column of histograms"),
+    "a number for counts": (lambda cells: {"counts": 3}, "BadRows: counts is a int, not a column of histograms"),
+    "counts of truth values": (lambda cells: {"counts": [[True, 2]] * len(cells["n"])}, "BadRows: counts holds a list"),
+    "counts of bytes": (lambda cells: {"counts": [bytearray(b"ab")] * len(cells["n"])}, "BadRows: counts holds a byte"),
+    "partly masked counts": (
+        lambda cells: {"counts": np.ma.masked_array([[1, 2]] * len(cells["n"]), [[True, False]] * len(cells["n"]))},
+        "BadRows: counts has histograms of which some bins are masked",
+    ),
+    "a masked cell": (
+        lambda cells: {"cell": np.ma.masked_array([0], [True]), "y": [1.0]},
+        'BadRows: "cell" has masked entries',
+    ),
+    "a name that cannot be seen": (lambda cells: {"\n": cells["n"]}, "BadRows: '\\n' is no metric of odd"),
+    "an error whose words end the process": (raising(LastWords()), "LastWords: no message"),
+    "an error of an odd name": (raising(type("A\nB", (Exception,), {})("x")), "A B: x"),
     "writing into the cells": (writing, "ValueError: assignment destination is read-only"),
 }
 
@@ -174,6 +210,74 @@ def test_five_good_cells_and_a_bad_one_give_five_rows_and_a_failure(name: str) -
     assert f"{table['error_type'][3]}: {table['error_message'][3]}".startswith(says)
     assert table["y"] == [None if value == BAD else float(value) for value in n]
     json.dumps(table, ensure_ascii=False).encode()  # every text can be written
+
+
+class Overbearing(np.ndarray):
+    """A subclass that says something else than it holds."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.zeros(1)
+
+    def __array_function__(self, *arguments: Any, **more: Any) -> Any:
+        raise RuntimeError("no")
+
+
+def replacing(cells: Any) -> None:
+    cells["n"] = cells["n"] + 100
+
+
+def losing(cells: Any) -> None:
+    cells.pop("n")
+
+
+def unlocking(cells: Any) -> None:
+    cells["n"].flags.writeable = True
+    cells["n"][:] = 7
+
+
+@pytest.mark.parametrize("mischief", [replacing, losing, unlocking])
+def test_the_keys_of_a_row_are_out_of_the_experiments_reach(mischief: Callable[[Any], None]) -> None:
+    def rows(cells: Cells) -> Any:
+        y = cells["n"] * 1.0
+        mischief(cells)
+        return {"y": y}
+
+    table = run(of(rows), [1, 2, 3])
+    assert (table["n"], table["y"], table["status"]) == ([1, 2, 3], [1.0, 2.0, 3.0], ["done"] * 3)
+
+
+def test_a_buffer_that_is_used_again_changes_no_row() -> None:
+    buffer = np.zeros(8)
+
+    def rows(cells: Cells) -> Any:
+        if BAD in cells["n"]:
+            raise ValueError("here")
+        buffer[: len(cells["n"])] = cells["n"] * 1.5
+        return {"y": buffer[: len(cells["n"])]}
+
+    table = run(of(rows), [0, 1, 2, BAD, 4, 5])
+    assert table["y"] == [0.0, 1.5, 3.0, None, 6.0, 7.5]
+
+
+def test_a_subclass_of_an_array_is_taken_for_what_it_holds() -> None:
+    table = run(of(lambda cells: {"y": (cells["n"] * 1.0).view(Overbearing)}), [1, 2])
+    assert table["y"] == [1.0, 2.0]
+
+
+def test_a_text_is_what_it_holds_and_not_what_it_says() -> None:
+    class Odd(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 1
+
+        def encode(self, *arguments: Any, **more: Any) -> bytes:
+            raise RuntimeError("no")
+
+    assert run(of(lambda cells: {"word": [Odd("a"), Odd("b")]}), [1, 2])["word"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -193,6 +297,15 @@ def test_a_cell_with_a_number_that_is_none_has_one_row_without_metrics(value: fl
     assert table["error_message"][3] == f"y is {value}"
     assert table["y"] == [1.0] * 3 + [None] + [2.0] * 3
     assert table["word"] == ["a"] * 3 + [None] + ["a"] * 3
+
+
+def test_what_is_too_large_for_float64_is_infinite_and_told() -> None:
+    def rows(cells: Cells) -> Any:
+        return {"y": np.where(cells["n"] == BAD, np.longdouble("1e4000"), cells["n"].astype(np.longdouble))}
+
+    table = run(of(rows), [1, BAD, 2])
+    assert table["status"] == ["done", "failed", "done"]
+    assert table["error_message"][1] == "y is inf"
 
 
 def test_an_experiment_may_say_that_nan_is_an_answer() -> None:
@@ -239,6 +352,8 @@ PLAIN: dict[str, tuple[Any, list[Any]]] = {
     "a masked array": (np.ma.masked_array([0.5, np.nan], [False, True]), [0.5, None]),
     "single precision": (np.array([0.5, 1.5], dtype=np.float32), [0.5, 1.5]),
     "unsigned": (np.array([1, 2**63 - 1], dtype=np.uint64), [1, 2**63 - 1]),
+    "unsigned and missing": (np.ma.masked_array(np.array([1, 2], dtype=np.uint64), [True, True]), [None, None]),
+    "long double": (np.array([0.5, 1.5], dtype=np.longdouble), [0.5, 1.5]),
 }
 
 

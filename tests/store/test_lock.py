@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import json
 import os
+import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from hw6.store.lock import NAME, SILENCE, Busy, locked, owner
+from hw6.store.lock import BEAT, NAME, SILENCE, Busy, locked, owner
 
 
 def foreign(folder: Path, age: float) -> None:
@@ -117,3 +120,136 @@ def test_where_there_are_no_locks_the_heartbeat_alone_says_who_is_there(
     assert owner(tmp_path) is None
     with locked(tmp_path):
         pass
+
+
+# --- small print ----------------------------------------------------------------------------------------------------
+
+
+def test_nobody_has_to_wait_long_and_a_late_heartbeat_is_forgiven() -> None:
+    assert 10 * BEAT <= SILENCE <= 60.0
+
+
+@pytest.mark.parametrize(("age", "counts"), [(0.9, True), (1.1, False)])
+def test_silence_is_measured_on_the_file_systems_clock(tmp_path: Path, age: float, counts: bool) -> None:
+    foreign(tmp_path, age * SILENCE)
+    assert (owner(tmp_path) is not None) == counts
+    assert os.listdir(tmp_path) == [NAME], "what was written to ask for the time is gone"
+
+
+@pytest.mark.parametrize(("age", "counts"), [(0.5, True), (2.0, False)])
+def test_a_folder_that_can_only_be_read_is_asked_with_the_clock_of_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, counts: bool
+) -> None:
+    def refused(self: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    foreign(tmp_path, age * SILENCE)
+    monkeypatch.setattr(Path, "touch", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert (owner(tmp_path) is not None) == counts
+
+
+def test_a_long_owner_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    foreign(tmp_path, 2 * SILENCE)
+    content = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps({**content, "user": "a" * 2000}))
+    os.utime(tmp_path / NAME, (time.time() - 2 * SILENCE,) * 2)
+    with locked(tmp_path):
+        held = owner(tmp_path)
+        assert held is not None
+        assert held.user == getpass.getuser()
+        assert json.loads((tmp_path / NAME).read_text())["process"] == os.getpid()
+    assert json.loads((tmp_path / NAME).read_text())["token"] == ""
+
+
+def test_a_lock_that_is_held_and_torn_is_somebodys(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        (tmp_path / NAME).write_text("")
+        assert owner(tmp_path) is None
+        with pytest.raises(Busy, match="is being run by another process") as caught, locked(tmp_path):
+            pass
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("uid"), OSError("no database")])
+def test_an_owner_without_a_name_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def unknown() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    with locked(tmp_path):
+        held = owner(tmp_path)
+        assert held is not None
+        assert held.user == str(os.getuid())
+    monkeypatch.delattr(os, "getuid")
+    with locked(tmp_path):
+        held = owner(tmp_path)
+        assert held is not None
+        assert held.user == "somebody"
+
+
+def test_who_holds_it_is_told_in_words(tmp_path: Path) -> None:
+    before = time.time()
+    with locked(tmp_path):
+        held = owner(tmp_path)
+        assert held is not None
+        assert before - 1.0 <= held.since <= time.time() + 1.0
+        day = time.strftime("%Y-%m-%d", time.localtime(held.since))
+        assert str(held).startswith(f"{held.user} on {held.host}, process {os.getpid()}, since {day} ")
+
+
+def test_the_heart_stops_with_the_block(tmp_path: Path) -> None:
+    """Its descriptor is another file's soon."""
+    before = set(threading.enumerate())
+    with locked(tmp_path):
+        (heart,) = set(threading.enumerate()) - before
+        assert heart.daemon, "it keeps no process alive"
+    heart.join(30.0)
+    assert not heart.is_alive()
+    assert owner(tmp_path) is None
+
+
+def test_a_heart_whose_folder_is_gone_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(descriptor: int) -> None:
+        raise OSError(errno.ESTALE, "stale")
+
+    monkeypatch.setattr("hw6.store.lock.BEAT", 0.0)
+    monkeypatch.setattr("hw6.store.lock.os.utime", gone)
+    before = set(threading.enumerate())
+    with locked(tmp_path):
+        for heart in set(threading.enumerate()) - before:
+            heart.join(30.0)
+            assert not heart.is_alive()
+
+
+def test_no_lock_is_left_open(tmp_path: Path) -> None:
+    """Ever so many questions take no descriptor."""
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("no Linux")
+    foreign(tmp_path, 0.0)
+    before = len(list(descriptors.iterdir()))
+    for _ in range(5):
+        owner(tmp_path)
+        with pytest.raises(Busy), locked(tmp_path):
+            pass
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_everybody_may_read_who_runs_a_sweep_and_nobody_else_may_write(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        with locked(tmp_path):
+            assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o644
+    finally:
+        os.umask(mask)
+
+
+def test_two_may_ask_at_once_and_neither_is_taken_for_the_owner(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with locked(tmp_path):
+        text = (tmp_path / NAME).read_text()
+    (tmp_path / NAME).write_text(text.replace('"token": ""', '"token": "left behind"'))
+    with open(tmp_path / NAME, "rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert owner(tmp_path) is None

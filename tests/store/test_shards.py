@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hw6.errors import BadInput, Hw6Error
-from hw6.store import columns, directory, shards
+from hw6.aggregate import load
+from hw6.errors import BadInput, Hw6Error, NoResults
+from hw6.store import columns, contents, directory, shards
+from hw6.store.compact import compact, compact_below
+from hw6.store.tries import sweep_of
 
 IDS = np.array([f"{n:020x}".encode() for n in range(5)])
 
@@ -326,3 +332,328 @@ def test_numbers_of_chunks_are_never_used_twice(tmp_path: Path) -> None:
     for name in ("0", "7", "11", "x", "plan-1.json"):
         (tmp_path / name).mkdir()
     assert directory.next_number(tmp_path) == 12
+
+
+def _to_disk(monkeypatch: pytest.MonkeyPatch, error: OSError | None = None) -> list[tuple[bool, int]]:
+    """What is flushed to the disk: whether it is a folder, and its size; ``error`` is raised for folders."""
+    flushed: list[tuple[bool, int]] = []
+
+    def fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        flushed.append((stat.S_ISDIR(found.st_mode), found.st_size))
+        if error is not None and flushed[-1][0]:
+            raise error
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return flushed
+
+
+def test_the_whole_file_and_then_its_folder_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = _to_disk(monkeypatch)
+    directory.write_atomically(tmp_path / "file", b"a" * 100)
+    assert [(is_folder, size if not is_folder else None) for is_folder, size in flushed] == [(False, 100), (True, None)]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_whose_folders_need_no_flushing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    _to_disk(monkeypatch, OSError(number, "not here"))
+    directory.write_atomically(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_any_other_failure_of_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _to_disk(monkeypatch, OSError(errno.EIO, "broken"))
+    with pytest.raises(OSError, match="broken"):
+        directory.write_atomically(tmp_path / "file", b"whole")
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, closed = [], []
+    real_open, real_close = os.open, os.close
+    monkeypatch.setattr(os, "open", lambda *args, **kw: opened.append(real_open(*args, **kw)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda descriptor: closed.append(descriptor) or real_close(descriptor))
+    directory.write_atomically(tmp_path / "file", b"whole")
+    assert closed == opened
+
+
+def test_a_folder_that_cannot_be_opened_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: object, flags: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refused)
+    directory.write_atomically(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_where_a_disk_has_a_stronger_flush_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS: fsync stops at the drive's cache."""
+    asked: list[int] = []
+    mac = SimpleNamespace(F_FULLFSYNC=51, fcntl=lambda descriptor, operation: asked.append(operation))
+    plain = _to_disk(monkeypatch)
+    monkeypatch.setattr(directory, "fcntl", mac)
+    directory.write_atomically(tmp_path / "file", b"whole")
+    assert (asked, plain) == ([51, 51], [])
+    monkeypatch.setattr(directory, "fcntl", None)
+    directory.write_atomically(tmp_path / "file", b"whole")
+    assert (asked, len(plain)) == ([51, 51], 2)
+
+
+def test_a_plan_that_is_there_is_not_written_again_unless_it_is_harmed(tmp_path: Path) -> None:
+    path = tmp_path / directory.write_plan([{"a": 1}], tmp_path)
+    before = path.stat().st_ino
+    directory.write_plan([{"a": 1}], tmp_path)
+    assert path.stat().st_ino == before
+    path.write_bytes(b"[]")
+    directory.write_plan([{"a": 1}], tmp_path)
+    assert directory.read_json(path) == [{"a": 1}]
+
+
+def test_a_shard_that_is_set_aside_is_met_by_no_reader(tmp_path: Path) -> None:
+    moved = [directory.set_aside(shard(tmp_path / "7"), tmp_path) for _ in range(2)]
+    assert len(set(moved)) == 2, "none takes the place of another"
+    assert {path.parent for path in moved} == {tmp_path / "damaged"}
+    assert all(path.is_file() and path.name.startswith("7-rows-") for path in moved)
+    assert list(shards.shards_below(tmp_path)) == []
+    shard(tmp_path / "damaged")
+    assert list(shards.shards_below(tmp_path)) == []
+
+
+def test_a_job_that_has_not_begun_has_no_shards(tmp_path: Path) -> None:
+    assert shards.shards_in(tmp_path / "3") == []
+    assert shards.shards_in(tmp_path / "4") == []
+    path = shard(tmp_path / "4")
+    assert shards.shards_in(tmp_path / "4") == [path]
+
+
+# --- what makes a shard small ---------------------------------------------------------------------------------------
+
+
+def test_what_repeats_is_written_once_and_what_does_not_is_written_plainly(tmp_path: Path) -> None:
+    """Trying to find what repeats takes time where nothing does."""
+    count = 2000
+    rng = np.random.default_rng(0)
+    ids = np.array([f"{n:020x}".encode() for n in range(count)])
+    written = {
+        "cell_id": (columns.arrow_column(ids), False),
+        "a text": (columns.constant_category("done", count), True),
+        "a flag": (columns.arrow_column(np.arange(count) % 2 == 0), False),
+        "a float": (columns.arrow_column(rng.random(count)), False),
+        "one float": (columns.arrow_column(np.full(count, 0.5)), False),
+        "a rising number": (columns.arrow_column(np.arange(count)), False),
+        "a number with gaps": (columns.arrow_column(np.ma.masked_array(np.arange(count), np.arange(count) > 9)), True),
+        "a repeating number": (columns.arrow_column(np.arange(count) // 2), True),
+        "the end of a rising number": (columns.arrow_column(np.arange(count * 2))[count:], False),
+        "the end of a repeating one": (columns.arrow_column(np.append(np.arange(count), [7] * count))[count:], True),
+    }
+    path = shards.write_shard(tmp_path, {name: array for name, (array, _) in written.items()})
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert {name: found[name].has_dictionary_page for name in written} == {
+        name: way for name, (_, way) in written.items()
+    }
+    assert not any(part.is_stats_set for part in found.values())
+    assert {part.compression for part in found.values()} == {"ZSTD"}
+
+
+@given(st.lists(st.sampled_from(["done", "failed", "odd"]), min_size=1, max_size=40), st.data())
+def test_a_row_is_done_if_its_status_says_so(status: list[str], data: Any) -> None:
+    kind = data.draw(st.sampled_from([pa.int8(), pa.int16(), pa.int32()]))
+    start = data.draw(st.integers(0, len(status) - 1))
+    names = data.draw(st.permutations(sorted(set(status))))
+    indices = pa.array([names.index(word) for word in status], kind)
+    array = pa.DictionaryArray.from_arrays(indices, pa.array(names)).slice(start)
+    table = pa.table({"status": pa.chunked_array([array])})
+    assert shards.is_done(table).tolist() == [word == "done" for word in status[start:]]
+
+
+@given(st.lists(st.integers(0, 30), max_size=40))
+def test_ids_in_order_each_once(numbers: list[int]) -> None:
+    ids = np.array([f"{n:020x}".encode() for n in numbers], dtype="S20")
+    assert shards.sorted_distinct(ids).tolist() == sorted(set(ids.tolist()))
+
+
+# --- which sweep a shard belongs to ---------------------------------------------------------------------------------
+
+
+def test_a_shard_belongs_to_the_nearest_folder_with_a_record(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "outer", tmp_path / "outer" / "3"
+    path = shard(inner)
+    assert sweep_of(path) == inner
+    directory.write_json(tmp_path / directory.PROVENANCE, {})
+    assert sweep_of(path) == inner, "a record farther up is another's"
+    directory.write_json(outer / directory.PROVENANCE, {})
+    assert sweep_of(path) == outer
+    directory.write_json(inner / directory.PROVENANCE, {})
+    assert sweep_of(path) == inner
+
+
+# --- many shards become few -----------------------------------------------------------------------------------------
+
+
+def sweep_of_shards(folder: Path, parts: list[range], failed: int = -1) -> Path:
+    """A sweep with a shard for each range of cells; every row of shard ``failed`` is a failure."""
+    for number, part in enumerate(parts):
+        shard(folder / str(number), part, ["failed" if number == failed else "done"] * len(part))
+    directory.write_json(folder / directory.PROVENANCE, {"format": 1, "runs": []})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("most", "lengths"),
+    [(100, [10]), (10, [10]), (5, [6, 4]), (4, [4, 4, 2]), (6, [6, 4]), (2, [2] * 5), (1, [2] * 5), (7, [8, 2])],
+)
+def test_shards_are_joined_up_to_what_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, lengths: list[int]
+) -> None:
+    monkeypatch.setattr("hw6.store.compact.MOST_ROWS", most)
+    parts = [range(n, n + 2) for n in range(0, 10, 2)]
+    folder = sweep_of_shards(tmp_path, parts)
+    before = list(shards.shards_below(folder))
+    assert compact(folder, before) == len(lengths)
+    found = [len(shards.read_shard(path)) for path in shards.shards_below(folder)]
+    assert sorted(found) == sorted(lengths)
+    assert load(folder)["p"].sort_values().tolist() == list(range(10))
+
+
+def test_the_joined_shard_holds_the_best_try_of_each_cell_alone(tmp_path: Path) -> None:
+    folder = sweep_of_shards(tmp_path, [range(4), range(2, 6), range(3, 5)], failed=2)
+    before = load(folder)
+    assert compact(folder, list(shards.shards_below(folder))) == 1
+    (path,) = shards.shards_below(folder)
+    assert path.parent == folder / "3", "a number is never used twice"
+    after = load(folder)
+    assert len(shards.read_shard(path)) == len(after) == 6
+    assert after.sort_values("cell_id", ignore_index=True).equals(before.sort_values("cell_id", ignore_index=True))
+
+
+def test_every_sweep_below_a_folder_is_compacted_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep_of_shards(tmp_path / "all" / "one", [range(3)])
+    sweep_of_shards(tmp_path / "all" / "two", [range(3), range(3, 6)])
+    assert list(compact_below(tmp_path / "all")) == ["all/one: 1 shard -> 1", "all/two: 2 shards -> 1"]
+    assert (tmp_path / "all" / "one" / "0").is_dir()
+    assert os.listdir(tmp_path / "all" / "two" / "2")
+    with pytest.raises(NoResults, match="nowhere: no such directory"):
+        list(compact_below(tmp_path / "nowhere"))
+
+
+# --- what a directory holds -----------------------------------------------------------------------------------------
+
+
+def test_a_directory_has_to_be_read_if_there_is_a_sweep_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    assert not contents.is_sweep(folder)
+    folder.mkdir()
+    assert not contents.is_sweep(folder)
+    (folder / ".lock").touch()
+    assert not contents.is_sweep(folder)
+    (folder / "photo.jpg").touch()
+    with pytest.raises(BadInput, match=r"mine\.dir=.*holds files that are no hw6 sweep"):
+        contents.is_sweep(folder, "mine.dir")
+    (folder / directory.PROVENANCE).touch()
+    assert contents.is_sweep(folder)
+    with pytest.raises(BadInput, match="is not a directory"):
+        contents.is_sweep(folder / "photo.jpg")
+
+
+def names(ids: np.ndarray) -> list[int]:
+    return [int(digest, 16) for digest in ids.tolist()]
+
+
+def test_what_runs_again_is_what_retry_says(tmp_path: Path) -> None:
+    folder = sweep_of_shards(tmp_path, [range(3), range(2, 5), range(4, 6)], failed=1)
+    there = contents.read(folder, set_aside=False)
+    assert (names(there.done), names(there.failed)) == ([0, 1, 2, 4, 5], [3])
+    assert names(contents.finished(there, "failed")) == [0, 1, 2, 4, 5]
+    assert names(contents.finished(there, "none")) == [0, 1, 2, 3, 4, 5]
+    assert names(contents.finished(there, "all")) == []
+
+
+@pytest.mark.parametrize("aside", [False, True])
+def test_a_damaged_shard_stays_where_only_a_dry_run_met_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], aside: bool
+) -> None:
+    folder = sweep_of_shards(tmp_path, [range(3), range(3, 5)])
+    victim = next(shards.shards_below(folder))
+    victim.write_bytes(victim.read_bytes()[:-1])
+    assert names(contents.read(folder, set_aside=aside).done) == [3, 4]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"hw6: {victim}: damaged")
+    assert ("set aside as" in err, victim.exists()) == (aside, not aside)
+
+
+def held(*runs: dict[str, Any], done: int = 1) -> contents.Contents:
+    return contents.Contents(IDS[:done], IDS[:0], runs)
+
+
+RUN = {"versions": {"numpy": "1.0", "python": "3.0", "lost": "9"}, "code": {"a": "2:aa", "b": "2:bb", "c": "1:cc"}}
+NOW: dict[str, dict[str, str]] = {"code": {"a": "2:aa", "c": "2:cd"}, "versions": {"numpy": "1.0", "python": "3.0"}}
+
+
+def _changed(there: contents.Contents, **now: dict[str, str]) -> list[str]:
+    told = NOW | now
+    return contents.changes(there, told["code"], told["versions"])
+
+
+def test_what_has_changed_since_the_last_run() -> None:
+    assert _changed(held(RUN)) == [], "digests of another scheme and packages that are gone say nothing"
+    assert _changed(held(RUN), versions={"numpy": "2.0", "python": "3.0"}) == ["numpy 1.0 then, 2.0 now"]
+    assert _changed(held(RUN), code={"a": "2:ab", "b": "2:bb"}) == ["the code of a"]
+    assert _changed(held(RUN), code={"a": "2:ab"}, versions={"python": "4"}) == [
+        "python 3.0 then, 4 now",
+        "the code of a",
+    ]
+    assert _changed(held({"versions": {"numpy": "0.1"}}, RUN)) == [], "only the last run counts"
+    assert _changed(held(RUN, {"versions": {"numpy": "0.1"}})) == ["numpy 0.1 then, 1.0 now"]
+    assert _changed(held({})) == []
+    assert _changed(held()) == []
+    assert _changed(held({"versions": {"numpy": "0.1"}}, done=0)) == [], "no row was made by anything else"
+
+
+def test_a_directory_holds_the_experiments_that_began_it(tmp_path: Path) -> None:
+    blocks = [{"blocks": [{"experiment": "b"}]}, {"blocks": [{"experiment": "a"}, {"experiment": "b"}]}, {}]
+    for asked in (["a"], ["b"], ["b", "a", "b"]):
+        contents.refuse_other(tmp_path, held(*blocks), asked)
+    contents.refuse_other(tmp_path, held({}), ["c"])
+    with pytest.raises(BadInput, match="holds a sweep of a and b, not of a and c "):
+        contents.refuse_other(tmp_path, held(*blocks), ["c", "a", "c"])
+
+
+# --- numbers of a frame ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([2**53, -(2**53), None], "float64"),
+        ([2**53 + 1, 0, None], "Int64"),
+        ([-(2**53) - 1, 0, None], "Int64"),
+        ([None, 5, 6], "float64"),
+        ([2**62 + 1, 0, 1], "int64"),
+    ],
+)
+def test_a_number_with_gaps_keeps_its_digits(tmp_path: Path, values: list[int | None], kind: str) -> None:
+    array = np.ma.masked_array([value or 0 for value in values], mask=[value is None for value in values])
+    shards.write_shard(
+        tmp_path,
+        {
+            "cell_id": columns.arrow_column(IDS[:3]),
+            "status": columns.constant_category("done", 3),
+            "n": columns.arrow_column(array),
+        },
+    )
+    found = load(tmp_path)["n"]
+    assert str(found.dtype) == kind
+    assert [None if missing else int(n) for n, missing in zip(found, found.isna(), strict=True)] == values
+
+
+def test_a_warning_points_at_who_reads_the_shards(tmp_path: Path) -> None:
+    shard(tmp_path / "0")
+    victim = shard(tmp_path / "1", range(5, 7))
+    victim.write_bytes(b"")
+    with pytest.warns(UserWarning, match="left out") as caught:
+        load(tmp_path)
+    assert [warning.filename for warning in caught] == [__file__]
