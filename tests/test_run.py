@@ -476,6 +476,17 @@ def test_another_sweeper_says_what_it_did_and_keeps_off_an_earlier_sweep(command
     assert [sorted(load(command.folder / folder)["p"]) for folder in told] == [[3, 4]] * 3
 
 
+def test_a_directory_that_was_named_is_used_or_refused_but_never_replaced(command: Command) -> None:
+    words = ("-m", NOOP, "p=3,4", "hydra/sweeper=basic", "hydra.sweep.dir=s")
+    (command.folder / "s").mkdir()
+    first = command(*words)
+    assert first.status == 0, first.err
+    assert "2 cells: s" in first.out.splitlines()
+    again = command(*words)
+    assert (again.status, again.folders) == (2, [])
+    assert again.lines[0].startswith("hydra.sweep.dir=s: holds a sweep")
+
+
 def test_settings_of_another_choice_are_no_mistake_for_another_sweeper(command: Command) -> None:
     ran = command(
         *("-m", *SMALL, "p=3", "lambda=tuned,path", "lambda.num=2", "hydra/sweeper=basic", "hydra.sweep.dir=s")

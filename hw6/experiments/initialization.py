@@ -219,7 +219,8 @@ def _size(cell: dict[str, Any]) -> tuple[int, int, int]:
     """Depth, largest width, and how many numbers a network draws; in O(1) unless widths are listed."""
     if cell["widths"]:
         return len(cell["widths"]), max(cell["widths"]), numbers_drawn(network_of(cell))
-    depth, width, inputs = cell["depth"] or DEPTH, cell["width"] or WIDTH, _input_width(cell)
+    depth, inputs = cell["depth"] or DEPTH, _input_width(cell)
+    width = 1 if depth == 1 else cell["width"] or WIDTH  # one layer has no hidden one
     weights = inputs if depth == 1 else inputs * width + (depth - 2) * width * width + width
     return depth, max(width, inputs), weights + ((depth - 1) * width + 1 if INITS[cell["init"]].has_bias else 0)
 

@@ -96,10 +96,10 @@ def test_of_two_overrides_of_one_key_the_later_wins(composer: Composer) -> None:
 
 
 def test_a_million_cells_are_planned_at_once(composer: Composer) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     plan = make_plan([], ["experiment=noop", "p=range(1,2001)", "seed=range(0,500)"], composer)
     assert plan.size == 1_000_000
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0
 
 
 def test_a_single_run_is_no_sweep(composer: Composer) -> None:
@@ -161,6 +161,17 @@ def test_a_relative_reference_means_its_own_group(composer: Composer) -> None:
     plan = make_plan([], ["data.n_test=${.n_validation}", "data.n_validation=3,5"], composer)
     found = [(int(cell["data.n_validation"]), int(cell["data.n_test"])) for cell in cells(plan)]
     assert found == [(3, 3), (5, 5)]
+
+
+def test_a_reference_is_followed_through_another(composer: Composer) -> None:
+    plan = make_plan([], ["data.n_test=${data.n_validation}", "data.n_validation=${p}", "p=3,4"], composer)
+    found = [(int(cell["p"]), int(cell["data.n_validation"]), int(cell["data.n_test"])) for cell in cells(plan)]
+    assert found == [(3, 3, 3), (4, 4, 4)]
+
+
+def test_a_reference_may_be_one_of_the_values_of_an_axis(composer: Composer) -> None:
+    plan = make_plan([], ["experiment=noop", "p=3,4", "seed=10,${p}"], composer)
+    assert sorted((int(cell["p"]), int(cell["seed"])) for cell in cells(plan)) == [(3, 3), (3, 10), (4, 4), (4, 10)]
 
 
 def test_what_a_key_follows_is_in_alphabetical_order(composer: Composer) -> None:

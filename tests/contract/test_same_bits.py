@@ -200,7 +200,7 @@ def test_an_empty_set_beside_a_filled_one(command: Command, empty: str) -> None:
 
 def test_the_comparison_sees_a_single_bit() -> None:
     """The comparison itself: the neighbour of a float is another float, nan is nan."""
-    frame = pd.DataFrame({"cell_id": ["b", "a"], "x": [1.0, float("nan")], "seconds": [1.0, 2.0]})
+    frame = pd.DataFrame({"cell_id": ["b", "a"], "experiment": "noop", "x": [1.0, float("nan")], "seconds": [1.0, 2.0]})
     other = frame.assign(x=[1.0 + 2**-52, float("nan")])
     assert bits(frame) == bits(frame.iloc[::-1].assign(seconds=9.0))
     with pytest.raises(AssertionError):

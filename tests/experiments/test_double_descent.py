@@ -313,12 +313,12 @@ def test_lambda_zero_has_a_hint() -> None:
 def test_a_million_cells_are_checked_and_priced_in_no_time() -> None:
     count = 10**6
     cells = constants(count) | {"p": np.arange(count) % 1500 + 1, "seed": np.arange(count) // 1500}
-    started = time.perf_counter()
+    started = time.process_time()
     assert not EXPERIMENT.refuse(cells)
-    checked = time.perf_counter() - started
+    checked = time.process_time() - started
     prices = EXPERIMENT.price(cells)
     assert checked < 0.5
-    assert time.perf_counter() - started < 5.0
+    assert time.process_time() - started < 5.0
     assert prices.shape == (count,)
     assert (prices > 0.0).all()
 

@@ -258,6 +258,7 @@ def test_compiled_without_a_break(implementation):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 @pytest.mark.filterwarnings(SLOW_GUARDS)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own use
 def test_compiled_by_inductor():
     reference, layer = pair(torch.float32)
     layer.implementation = "fused"
