@@ -151,11 +151,11 @@ def million_rows(folder: Path) -> Path:
     import pyarrow as pa
 
     from hw6.store.columns import arrow_column
-    from hw6.store.shards import read_shard, shards, write_shard
+    from hw6.store.shards import read_shard, shards_below, write_shard
 
     run_child([sys.executable, "-m", "hw6.run", *ROW_SWEEP], folder)
     root = folder / "rows"
-    paths = list(shards(root))
+    paths = list(shards_below(root))
     whole = pa.concat_tables([read_shard(path) for path in paths]).unify_dictionaries().combine_chunks()
     for path in paths:
         shutil.rmtree(path.parent)

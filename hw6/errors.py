@@ -13,7 +13,6 @@ A message is for the person at the keyboard: the key, the value, what is allowed
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -172,6 +171,8 @@ def refuse(mistakes: Sequence[BadInput]) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The hint "did you mean ...?" for a mistyped word, or nothing where no known word is near."""
+    import difflib
+
     names = list(known)
     if alike := [name for name in names if name.lower() == word.lower() and name != word]:
         return f"did you mean {alike[0]}?"

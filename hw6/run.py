@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING
 from hw6 import __version__
 from hw6.command import folders
 from hw6.command.line import MULTIRUN, CommandLine, expand, split
-from hw6.command.resume import resumed
-from hw6.command.shorthands import shorthands_meant
 from hw6.errors import FULL_ERROR, BadInput, FailedCells, Hw6Error, exit_status, nearest
 from hw6.words import counted, quoted
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from hw6.running.outcome import Outcome
 
 SIGNALS_APART = int(signal.SIGTERM) - int(signal.SIGINT)  # a shell adds the signal's number to 128
-GARBAGE = 50_000  # objects made before Python looks for garbage, while a command runs
+GARBAGE = 200_000  # objects made before Python looks for garbage, while a command is loaded and runs
 SHOWS = (
     "--cfg",
     "-c",
@@ -115,6 +113,9 @@ def run(arguments: Sequence[str], *, silent: bool = False) -> Outcome | None:
         Hw6Error: refused, or some cells failed.
     """
     began = time.perf_counter()
+    from hw6.command.resume import resumed
+    from hw6.command.shorthands import shorthands_meant
+
     typed = split(arguments)
     outputs = Path("outputs")
     meant = resumed(typed, outputs)

@@ -407,7 +407,7 @@ def test_a_request_to_end_is_told_like_ctrl_c_with_a_status_of_its_own(
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
 
-    monkeypatch.setattr("hw6.run.resumed", asked_to_end)
+    monkeypatch.setattr("hw6.command.resume.resumed", asked_to_end)
     ran = command("experiment=noop")
     assert ran.status == 128 + signal.SIGTERM
     assert ran.lines == ["interrupted"]
@@ -457,7 +457,7 @@ def test_python_looks_for_garbage_rarely_while_a_command_runs(
         during.append(gc.get_threshold())
         raise BadInput("p", 0, "is enough")
 
-    monkeypatch.setattr("hw6.run.resumed", noted)
+    monkeypatch.setattr("hw6.command.resume.resumed", noted)
     assert command(NOOP).status == 2
     assert during[0][0] > 10 * before[0]
     assert during[0][1:] == before[1:]

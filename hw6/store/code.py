@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,10 @@ def sources(file: Path, module: str) -> set[Path]:
         if path in found:
             continue
         found.add(path)
-        for other in _imported(path, name):
+        for other in dict.fromkeys(_imported(path, name)):
             if other.split(".")[0] == package and not other.startswith(FRAMEWORK):
-                target = root.joinpath(*other.split("."))
-                pending += [(p, other) for p in (target.with_suffix(".py"), target / "__init__.py") if p.is_file()]
+                target = str(root / other.replace(".", "/"))
+                pending += [(Path(p), other) for p in (f"{target}.py", f"{target}/__init__.py") if isfile(p)]
     return found
 
 
@@ -79,7 +80,8 @@ def _imported(path: Path, module: str) -> Iterator[str]:
         base = ".".join(part for part in (start, name) if part)
         yield base
         for one in re.findall(r"(\w+)(?:[ \t]+as[ \t]+\w+)?", what):
-            yield f"{base}.{one}"
+            if one.islower():  # a module, or a function that is looked for in vain
+                yield f"{base}.{one}"
     for what in _IMPORT.findall(text):
         for one in what.split(","):
             yield one.split()[0] if one.split() else ""

@@ -50,7 +50,6 @@ class Hw6Sweeper(Sweeper):
         """
         from hw6.command.planning import Composer, make_plan
         from hw6.contract.keys import RUN_KEYS
-        from hw6.engines.foreign import Foreign
         from hw6.engines.jobs import DIRECTORY, refuse_subdir, typed_for_hydra
         from hw6.running.job import Job
         from hw6.running.sweep import Options, sweep
@@ -68,12 +67,17 @@ class Hw6Sweeper(Sweeper):
         plan = make_plan([f"{key}={value}" for key, value in self.params.items()], arguments, composer)
         launcher = self._launcher()
         # By what it offers, not by its class: Hydra's scan for plugins may have made hw6's class a second time.
-        engine = launcher.engine(composed) if hasattr(launcher, "engine") else Foreign(self._launcher, config)
+        engine = launcher.engine(composed) if hasattr(launcher, "engine") else self._foreign()
         named = any(text.startswith(DIRECTORY) for text in typed_for_hydra(config))
         run = {name: key.convert(name, config[name]) for name, key in RUN_KEYS.items()}
         folder = Path(config.hydra.sweep.dir).absolute()
         options = Options(folder, named, **run, quiet=job.quiet, command=job.command, began=job.began)
         return sweep(plan, options, engine)
+
+    def _foreign(self) -> Any:
+        from hw6.engines.foreign import Foreign
+
+        return Foreign(self._launcher, self.config)
 
     def _launcher(self) -> Any:
         return Plugins.instance().instantiate_launcher(self.hydra_context, self.task_function, self.config)

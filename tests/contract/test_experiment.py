@@ -387,6 +387,7 @@ def test_numbers_are_the_values_and_nan_where_there_is_none(values: dict[str, li
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.integers(0, 1)), max_size=60))
+@example([(True, number, 0) for number in range(12, 0, -1)])
 def test_distinct_values_are_the_first_ten_in_order(rows_of: list[tuple[bool, int, int]]) -> None:
     wrong, a, b = (np.array([row[place] for row in rows_of], dtype=kind) for place, kind in enumerate((bool, int, int)))
     assert distinct(wrong, a, b) == sorted({(one, two) for bad, one, two in rows_of if bad})[:10]

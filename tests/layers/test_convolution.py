@@ -242,6 +242,7 @@ def test_auto_is_grouped_for_few_pixels_and_fused_otherwise():
 SLOW_GUARDS = "ignore:Guards may run slower on Python 3.13.0:RuntimeWarning"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(SLOW_GUARDS)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_compiled_without_a_break(implementation):

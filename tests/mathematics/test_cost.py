@@ -160,6 +160,7 @@ def bytes_of(p, d, n, queries):
     return float(bytes_needed(*(np.array([float(size)]) for size in (p, d, n, queries)))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d", "queries"), [(300, 35, 90), (1000, 20, 100), (300, 300, 2000)])
 @pytest.mark.parametrize("lambda_", [0.01, 0.0])
 def test_memory_is_of_the_right_size(n, d, queries, lambda_):

@@ -169,6 +169,17 @@ def test_features_of_their_own(n, p, lambda_):
     assert_fits(fit_features(u, t, y, mu), dense(u, t, y, mu), y)
 
 
+@pytest.mark.parametrize(("n", "p"), [(100, 10), (100, 30), (100, 300), (100, 1000)])
+def test_features_of_their_own_take_the_smaller_gram_matrix(n, p):
+    """The larger one has eigenvalues 0, whose 1 / mu must cancel again: with mu = 1e-4 that costs six digits."""
+    rng = np.random.default_rng(p)
+    u, t, y = rng.standard_normal((n, p)), rng.standard_normal((4, p)), rng.standard_normal(n)
+    mu = np.array([1e-4, 2e-4])
+    *expected, condition = dense(u, t, y, mu)
+    assert condition.max() < 50
+    assert_fits(fit_features(u, t, y, mu), (*expected, condition), y, floor=100 * EPS * 50)
+
+
 def test_the_direct_route_is_taken_below_the_threshold_alone():
     features, y = problem(100, 5)
     solver = RidgeSolver(features, y)

@@ -12,13 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hw6.contract.experiment import Cells, Experiment
 from hw6.contract.keys import Integer, OptionalInteger
 from hw6.contract.metrics import Counts, Text
 from hw6.errors import LONGEST, described
 from hw6.running.cells import run_cells
-from hw6.running.returned import BadRows, checked
+from hw6.running.returned import BadRows, checked, odd_ones
 from hw6.store import shards
 
 BAD = 3  # the value of n at which a misbehaving experiment misbehaves
@@ -330,6 +332,24 @@ def test_a_metric_has_one_type_throughout(rare: Any, common: Any, place: int) ->
     assert [row for row, status in enumerate(table["status"]) if status == "failed"] == [place]
     assert table["error_type"][place] == "BadRows"
     assert "in most other cells" in table["error_message"][place]
+
+
+@given(st.lists(st.tuples(st.sampled_from("nb"), st.integers(1, 4)), max_size=6))
+@example([("b", 2), ("n", 1)])
+@example([("n", 2), ("b", 1)])
+@example([("b", 3)])
+@example([("n", 3)])
+def test_of_two_kinds_the_one_with_fewer_rows_is_odd(parts: list[tuple[str, int]]) -> None:
+    rows = [kind for kind, count in parts for _ in range(count)]
+    truths, numbers = rows.count("b"), rows.count("n")
+    found = odd_ones(iter(parts))
+    if not truths or not numbers:
+        assert found is None
+    elif truths != numbers:
+        assert found == ("b" if truths < numbers else "n")
+    else:
+        assert found in ("b", "n"), "one of them, and always the same"
+        assert odd_ones(reversed(parts)) == found
 
 
 def test_whole_numbers_and_fractions_are_one_type() -> None:

@@ -58,6 +58,14 @@ def test_another_hosts_lock_counts_while_its_heart_beats(tmp_path: Path) -> None
         pass
 
 
+def test_a_lock_that_another_host_gave_back_is_free_at_once(tmp_path: Path) -> None:
+    foreign(tmp_path, 0.0)
+    (tmp_path / NAME).write_text((tmp_path / NAME).read_text().replace('"token": "x"', '"token": ""'))
+    assert owner(tmp_path) is None
+    with locked(tmp_path):
+        assert owner(tmp_path) is not None
+
+
 def test_a_silent_lock_is_taken_over(tmp_path: Path) -> None:
     foreign(tmp_path, 2 * SILENCE)
     assert owner(tmp_path) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import json
@@ -345,6 +346,20 @@ def test_a_digest_is_that_of_all_sources_and_of_nothing_else(package: Path, monk
     assert code_digests([mine])[mine.name] == before
     (package / "h" / "deep.py").write_text("x = 2\n")
     assert code_digests([mine])[mine.name] != before
+
+
+def test_the_code_of_rows_is_that_of_the_function_behind_them() -> None:
+    """Partial applications and decorators stand in modules of their own."""
+    plain = THIRD_PARTY.rows
+
+    @functools.wraps(plain)
+    def decorated(cells: Any) -> Any:
+        return plain(cells)
+
+    decorated.__module__ = "functools"
+    wanted = code_digests([THIRD_PARTY])
+    for rows in (functools.partial(plain), decorated, functools.partial(functools.partial(decorated))):
+        assert code_digests([replace(THIRD_PARTY, rows=rows)]) == wanted
 
 
 def test_an_experiment_without_a_file_has_no_digest() -> None:
