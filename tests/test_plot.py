@@ -43,6 +43,7 @@ def test_files_go_beside_the_results_and_are_printed(sweep: Path, capsys: pytest
     assert [path.read_bytes()[:4] for path in expected] == [b"\x89PNG", b"%PDF", b"<?xm"]
 
 
+@pytest.mark.slow
 def test_equal_rows_give_equal_files_with_text_as_text_and_embedded_fonts(sweep: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert main([str(sweep), "--output", str(tmp_path / name)]) == 0

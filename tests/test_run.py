@@ -464,6 +464,7 @@ def test_python_looks_for_garbage_rarely_while_a_command_runs(
     assert gc.get_threshold() == before
 
 
+@pytest.mark.slow
 def test_another_sweeper_says_what_it_did_and_keeps_off_an_earlier_sweep(command: Command) -> None:
     words = ("-m", NOOP, "p=3,4", "hydra/sweeper=basic", "hydra.job.name=${now:%Y}", "hydra.sweep.subdir=${p}")
     told = []
@@ -487,6 +488,7 @@ def test_a_directory_that_was_named_is_used_or_refused_but_never_replaced(comman
     assert again.lines[0].startswith("hydra.sweep.dir=s: holds a sweep")
 
 
+@pytest.mark.slow
 def test_settings_of_another_choice_are_no_mistake_for_another_sweeper(command: Command) -> None:
     ran = command(
         *("-m", *SMALL, "p=3", "lambda=tuned,path", "lambda.num=2", "hydra/sweeper=basic", "hydra.sweep.dir=s")

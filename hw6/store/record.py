@@ -140,6 +140,13 @@ def append(folder: Path, run: Mapping[str, Any]) -> None:
 
 
 def close(folder: Path, outcome: Mapping[str, Any]) -> None:
-    """Write the end of the last run."""
-    *before, last = runs(folder)
+    """Write the end of the last run.
+
+    Raises:
+        BadRecord: the record cannot be read any more, or is gone.
+    """
+    found = runs(folder)
+    if not found:
+        raise BadRecord(f"{folder / PROVENANCE}: is gone, so that the end of the sweep cannot be written")
+    *before, last = found
     write_json(folder / PROVENANCE, {"format": 1, "runs": [*before, {**last, "ended": now(), **outcome}]})

@@ -63,11 +63,11 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 def shards_below(folder: Path) -> Iterator[Path]:
     """All shards below a directory, in the order of their chunks; symbolic links are not followed."""
 
-    def chunk_order(name: str) -> tuple[int, int | str]:
-        return (0, int(name)) if name.isdecimal() else (1, name)
+    def order(entry: os.DirEntry[str]) -> str:
+        return (str(int(entry.name)) if entry.name.isdecimal() else entry.name).zfill(20)
 
     with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: str(chunk_order(entry.name)[1]).zfill(20))
+        found = sorted(entries, key=order)
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in {".hydra", DAMAGED}:

@@ -225,6 +225,14 @@ def test_an_experiment_that_says_nothing_of_its_cells_has_free_ones_of_one_row()
     assert mine.finite
 
 
+def test_an_interruption_while_an_experiment_is_made_is_the_users() -> None:
+    def interrupted(values: Mapping[str, Any]) -> Drawing:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(drawing=interrupted)
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(BadExperiment) as caught:
         made(objective="z", order=("m",), defaults={"n": -1})

@@ -162,6 +162,12 @@ def test_a_float_is_kept_to_the_bit_or_refused(number: float) -> None:
     assert math.copysign(1.0, found) == 1.0, "-0.0 and 0.0 are one value"
 
 
+@pytest.mark.parametrize("key", [RATE, NUMBER, SHARE], ids=["rate", "number", "share"])
+@pytest.mark.parametrize("zero", [-0.0, "-0.0", "-0", "-1e-400"])
+def test_zero_has_no_sign(key: Key, zero: float | str) -> None:
+    assert math.copysign(1.0, key.convert("k", zero)) == 1.0
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_means_the_same_however_it_is_written(number: float) -> None:
     assert NUMBER.convert("k", repr(number)) == NUMBER.convert("k", number)

@@ -423,6 +423,13 @@ def test_histograms_are_taken(name: str) -> None:
     assert table["counts"][1] in ("[3, 4]", None)
 
 
+@pytest.mark.parametrize("given_counts", [np.array([[0, 2], [0, 0]]), [[0, 2], [0, 0]], objects([(0, 2), (0, 0)])])
+def test_a_histogram_may_have_empty_bins(given_counts: Any) -> None:
+    table = run(of(lambda cells: {"counts": given_counts}), [7, 8])
+    assert table["status"] == ["done", "done"], table["error_message"]
+    assert [json.loads(counts) for counts in table["counts"]] == [[0, 2], [0, 0]]
+
+
 def test_the_order_of_cell_is_the_experiments_and_the_rows_come_in_the_cells_order() -> None:
     rows = of(lambda cells: {"cell": [1, 0, 1], "y": [10.0, 0.0, 11.0]})
     table = run(rows, [7, 8])

@@ -32,7 +32,7 @@ from hw6.plan.text import block_from_json
 from hw6.store import record as record
 from hw6.store.code import FRAMEWORK, code_digests, comparable, sources
 from hw6.store.directory import BadRecord
-from hw6.store.record import Commit
+from hw6.store.record import Commit, close
 
 
 def test_a_record_tells_what_is_needed_to_do_it_again(command: Command) -> None:
@@ -378,3 +378,8 @@ def test_only_digests_of_one_scheme_can_be_compared() -> None:
     assert comparable("aa", "bb"), "the first scheme had no number"
     assert not comparable("1:aa", "2:aa")
     assert not comparable("aa", "2:aa")
+
+
+def test_the_end_of_a_record_that_is_gone_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadRecord, match="is gone"):
+        close(tmp_path, {"ran": 1})
