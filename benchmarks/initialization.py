@@ -27,10 +27,10 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hw6.mathematics.initialization import Network, moments
+from hw6.mathematics.initialization import NetworkLaw, moments
 from hw6.mathematics.initialization_simulation import simulate
 
-NET = Network((64,) * 10 + (1,))
+NET = NetworkLaw((64,) * 10 + (1,))
 NUMBERS = sum(n * m + m for n, m in zip(NET.widths, NET.widths[1:], strict=False))
 PIECE = 1 << 16  # float32 numbers: a quarter of a megabyte
 LOOPED = 300  # networks that the loops over modules simulate

@@ -29,13 +29,13 @@ TOLERANCE = 1e-12
 Gradients = tuple[list[torch.Tensor], list[torch.Tensor]]
 
 
-def by_formula(network: residual.Network, x: torch.Tensor) -> Gradients:
+def by_formula(network: residual.Perceptron, x: torch.Tensor) -> Gradients:
     trace = residual.forward(network, x)
     b = residual.backward(network, trace)
     return [residual.gradient_A(trace, b, layer) for layer in range(1, network.depth + 1)], b
 
 
-def as_factors(network: residual.Network, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def as_factors(network: residual.Perceptron, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     trace = residual.forward(network, x)
     return residual.norms(trace, residual.backward(network, trace))
 
@@ -49,7 +49,7 @@ def seconds(way: Callable[[], object]) -> float:
 def compare(depth: int, width: int, activation: str, skip: bool, repeats: int) -> dict[str, object]:
     """Medians of each way on one network, after a look at the answers."""
     weights, biases, x = residual.draw(0, depth, width, width)
-    network = residual.Network(weights, biases, activation, skip)
+    network = residual.Perceptron(weights, biases, activation, skip)
     ours, theirs = by_formula(network, x), residual.autograd(network, x)
     worst = max(
         residual.relative_difference(one, two)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from hw6.layers.allocations import peak_bytes
 from hw6.layers.convolution import STMConvLayer, split_state
-from hw6.layers.measure import Setting, largest_difference, make_layer, problem
+from hw6.layers.measure import Problem, largest_difference, make_layer, tensors
 
 TOLERANCE = 1e-5
 
@@ -62,8 +62,8 @@ class Grouped(STMConvLayer):
         return x.view(x.shape[0], 32, 256, *x.shape[2:]).sum(1)
 
 
-def ways(setting: Setting) -> dict[str, nn.Module]:
-    own = {name: make_layer(setting, name) for name in ("loop", "grouped", "fused")}
+def ways(problem: Problem) -> dict[str, nn.Module]:
+    own = {name: make_layer(problem, name) for name in ("loop", "grouped", "fused")}
     state = own["fused"].state_dict()
     loop, grouped = Branches(), Grouped()
     loop.load_state_dict(split_state(state))
@@ -117,10 +117,10 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def time_one(setting: Setting, name: str, repeats: int) -> dict[str, float]:
+def time_one(problem: Problem, name: str, repeats: int) -> dict[str, float]:
     """What a process of its own does: the allocator then holds nothing that another way has left."""
-    layer = ways(setting)[name]
-    x, upstream = problem(setting)
+    layer = ways(problem)[name]
+    x, upstream = tensors(problem)
     forward = seconds(inference(layer, x), repeats)
     both = seconds(training(layer, x.detach().clone().requires_grad_(), upstream), repeats)
     return {"forward_s": forward, "both_s": both}
@@ -133,13 +133,13 @@ def in_its_own_process(options: argparse.Namespace, name: str) -> dict[str, floa
     return times
 
 
-def compare(setting: Setting) -> list[dict[str, object]]:
+def compare(problem: Problem) -> list[dict[str, object]]:
     """Answers and memory of each way."""
-    x, upstream = problem(setting)
+    x, upstream = tensors(problem)
     held = x.detach().clone().requires_grad_()
     found: list[dict[str, object]] = []
     expected: tuple[Tensor, ...] = ()
-    for name, layer in ways(setting).items():
+    for name, layer in ways(problem).items():
         got = answers(layer, training(layer, held, upstream), held)
         expected = expected or tuple(got)
         difference = largest_difference(got, expected)
@@ -172,11 +172,11 @@ def main() -> int:
     parser.add_argument("--one", help="only time one way, and print its times (used by the benchmark itself)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    setting = Setting(0, "float32", options.batch, options.resolution)
+    problem = Problem(0, "float32", options.batch, options.resolution)
     if options.one:
-        print(json.dumps(time_one(setting, options.one, options.repeats)))
+        print(json.dumps(time_one(problem, options.one, options.repeats)))
         return 0
-    lines = compare(setting)
+    lines = compare(problem)
     for line in lines:
         line |= in_its_own_process(options, str(line["way"]))
     loop, grouped, fused = lines[0], lines[1], lines[-1]
