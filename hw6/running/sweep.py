@@ -23,7 +23,7 @@ from hw6.plan.plan import Chunk, Plan
 from hw6.plan.text import block_to_json
 from hw6.running.job import ChunkResult
 from hw6.running.outcome import Outcome
-from hw6.running.price import Estimate, calibrated, estimate, refuse_large_cells, refuse_without_room
+from hw6.running.price import Estimate, available_memory, calibrated, estimate, refuse_large_cells, refuse_without_room
 from hw6.running.progress import progress, watching
 from hw6.running.retry import instead
 from hw6.store import contents, directory
@@ -100,10 +100,11 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         code = code_digests([block.experiment for block in plan.blocks])
         finished, known = _finished(plan, options, code) if there else (contents.NO_IDS, 0)
         missing = missing_cells(plan, finished)
-        refuse_large_cells(plan, missing.positions)
         slots = engine.slots(workers, missing.seconds)
         chunks = cut_chunks(plan, missing, slots)
         cost = estimate(plan, missing, chunks, slots)
+        if cost.memory > available_memory():  # one cell may be the reason, and is then named
+            refuse_large_cells(plan, missing.positions)
         if options.dry_run:
             _print_dry_run(plan, missing, replace(cost, starting=time.perf_counter() - options.began), folder)
             return None
