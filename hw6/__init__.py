@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from hw6.contract.experiment import Experiment
     from hw6.contract.keys import Choice, Flag, Integer, Real
     from hw6.contract.metrics import Counts, Text
+    from hw6.contract.per_cell import experiment
     from hw6.contract.registry import register
     from hw6.errors import BadInput
     from hw6.plot import figure
     from hw6.run import run_sweep
+    from hw6.script import main
 
 __version__ = "0.1.0"
 
@@ -32,8 +34,10 @@ _PUBLIC = {
     "Panel": "hw6.contract.drawing",
     "Real": "hw6.contract.keys",
     "Text": "hw6.contract.metrics",
+    "experiment": "hw6.contract.per_cell",
     "figure": "hw6.plot",
     "load": "hw6.aggregate",
+    "main": "hw6.script",
     "provenance": "hw6.aggregate",
     "register": "hw6.contract.registry",
     "run_sweep": "hw6.run",
@@ -49,8 +53,10 @@ __all__ = [
     "Panel",
     "Real",
     "Text",
+    "experiment",
     "figure",
     "load",
+    "main",
     "provenance",
     "register",
     "run_sweep",

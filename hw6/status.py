@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -10,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hw6.errors import Hw6Error, NoResults, exit_status, tell
-from hw6.store import directory, shards
+from hw6.store import directory, failures, shards
 from hw6.store.lock import Owner, owner
 from hw6.store.record import runs
-from hw6.words import counted, duration, pasted, short
+from hw6.words import RUN, counted, duration, pasted, safe, short
 
 WATCH_EVERY = 2.0  # seconds between looks with --watch
 
@@ -54,7 +55,7 @@ class Status:
         state += f", {self.failed:,} failed" if self.failed else ""
         state += f", {counted(self.damaged, 'damaged shard')}" if self.damaged else ""
         if self.owner is None:
-            rest = f", {self.left:,} missing (python -m hw6.run resume={pasted(self.folder)})" if self.left else ""
+            rest = f", {self.left:,} missing ({RUN} resume={pasted(self.folder)})" if self.left else ""
             return [state + rest]
         remaining = f", {duration(self.left / self.speed)} left" if self.speed else ""
         return [state, f"  running: {self.owner}, {self.speed:,.0f} cells/s{remaining}"]
@@ -101,16 +102,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", default=["outputs"], help="sweeps or folders (outputs)")
     parser.add_argument("--watch", action="store_true", help="keep it on the screen until nothing runs any more")
+    parser.add_argument(
+        "--failures", action="store_true", help="why cells failed: tracebacks, and how to run one alone"
+    )
     options = parser.parse_args(arguments)
-    return exit_status(lambda: _tell_of([Path(path) for path in options.paths], watch=options.watch))
+    paths = [Path(path) for path in options.paths]
+    return exit_status(lambda: _tell_failures(paths) if options.failures else _tell_of(paths, watch=options.watch))
 
 
 def _tell_of(paths: Sequence[Path], *, watch: bool) -> int:
     """Print the status of all sweeps below some paths, with ``watch`` until nothing runs any more."""
     while True:
-        sweeps = [sweep for path in paths for sweep in directory.sweeps_below(path)]
-        if not sweeps:
-            raise NoResults(f"{', '.join(map(str, paths))}: no sweep of hw6 here")
+        sweeps = _sweeps(paths)
         found, broken = _look(sweeps)
         if watch and sys.stdout.isatty():
             print("\033[2J\033[H", end="")  # clears the screen
@@ -121,6 +124,32 @@ def _tell_of(paths: Sequence[Path], *, watch: bool) -> int:
         if not watch or not any(one.owner for one in found):
             return 1 if broken or any(one.damaged for one in found) else 0
         time.sleep(WATCH_EVERY)
+
+
+def _sweeps(paths: Sequence[Path]) -> list[Path]:
+    sweeps = [sweep for path in paths for sweep in directory.sweeps_below(path)]
+    if not sweeps:
+        raise NoResults(f"{', '.join(map(str, paths))}: no sweep of hw6 here")
+    return sweeps
+
+
+def _tell_failures(paths: Sequence[Path]) -> int:
+    """Print why the failed cells of all sweeps below some paths failed."""
+    for sweep in _sweeps(paths):
+        done, failed, _ = shards.cell_ids(sweep)
+        ids = {cell.decode() for cell in set(failed.tolist()) - set(done.tolist())}
+        told = failures.read(sweep, ids)
+        print(f"{short(sweep)}: {counted(len(ids), 'failed cell')}")
+        for entry in told:
+            failure = entry.failure
+            print(f"\n{entry.count:,} failed: {safe(failure.kind)}: {safe(failure.message)}")
+            print("".join(f"  {safe(line)}\n" for line in failure.trace.splitlines()), end="")
+            cell, arguments = next(iter(entry.cells.items()))
+            print(f"to run one of them alone ({safe(cell)}):\n  {RUN} {safe(shlex.join(arguments))}")
+        rest = len(ids) - sum(entry.count for entry in told)
+        if rest:
+            print(f"\n{counted(rest, 'more failed cell')}: see error_type and error_message in its table")
+    return 0
 
 
 if __name__ == "__main__":

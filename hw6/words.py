@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+RUN = "python -m hw6.run"  # what people type before arguments, unless a script of their own stands for it
+
 
 def counted(number: int, noun: str, ending: str = "s") -> str:
     """A number of things: "1 cell", "2,400 cells"."""
@@ -31,6 +33,11 @@ def short(folder: Path) -> str:
 def pasted(folder: Path) -> str:
     """A path as it can be pasted into a shell here."""
     return shlex.quote(short(folder))
+
+
+def safe(text: str) -> str:
+    """A line of somebody else's text, as a terminal may show it: without its control characters."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def quoted(text: str) -> str:

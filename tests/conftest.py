@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def third_party() -> Iterator[None]:
 
     from hw6.contract.registry import register, unregister
 
-    register(THIRD_PARTY)
+    register(replace(THIRD_PARTY))  # no variable of a file: other processes cannot find it
     yield
     unregister(THIRD_PARTY.name)
     ConfigStore.instance().repo.get("experiment", {}).pop(f"{THIRD_PARTY.name}.yaml", None)

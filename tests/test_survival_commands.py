@@ -15,6 +15,7 @@ from hw6 import status as status_command
 from hw6.aggregate import load, provenance
 from hw6.aggregate import main as aggregate
 from hw6.store import directory, shards
+from hw6.store.code import SCHEME
 from hw6.store.compact import compact_below
 from hw6.store.lock import locked
 
@@ -124,7 +125,7 @@ def test_other_code_or_versions_leave_the_choice_to_the_user(command: Command) -
     assert "numpy 1.0 then" in ran.lines[0]
     assert "changed=keep" in ran.lines[0]
     assert "2 cells" in command("resume=s", "p=3:8", "changed=keep").out
-    record["runs"][0]["code"]["noop"] = "2:" + "0" * 16
+    record["runs"][0]["code"]["noop"] = f"{SCHEME}:" + "0" * 16
     record["runs"][0]["versions"] = {}
     path.write_text(json.dumps(record))
     assert "the code of noop" in command("resume=s").lines[0]

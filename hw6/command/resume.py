@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hw6.command.chosen import refuse_remembered
 from hw6.command.line import MULTIRUN, CommandLine, split
 from hw6.command.shorthands import experiments_meant
 from hw6.contract.registry import experiment_named
@@ -29,12 +30,14 @@ def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     asked = [text for text in line.overrides if text.startswith("resume=")]
     if not asked:
         return line
-    folder = _folder(asked[-1].partition("=")[2].strip("'\""), outputs)
+    name = asked[-1].partition("=")[2].strip("'\"")
+    folder = _folder(name, outputs)
     typed = [text for text in line.overrides if not text.startswith("resume=")]
     remembered = _renamed(split(_command(folder)))
     keys = [text.partition("=")[0].lstrip("+") for text in typed]
     replaced = tuple(prefix for key in keys for prefix in (f"{key}=", f"+{key}=", f"++{key}=", f"{key}."))
     kept = [t for t in remembered.overrides if not t.startswith((*FORGOTTEN, *replaced))]
+    refuse_remembered(kept, name)
     rest = [*kept, *typed]
     flags = [*remembered.flags, *(flag for flag in line.flags if flag not in remembered.flags)]
     if not set(flags) & set(MULTIRUN):

@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hw6.command import folders
 from hw6.command.line import CommandLine
+from hw6.command.undone import Undo
 from hw6.contract import registry
 from hw6.contract.keys import RUN_KEYS
 from hw6.errors import FULL_ERROR, BadInput, Hw6Error
@@ -55,6 +56,7 @@ class Session:
         self.other_sweeper = many and any(text.startswith("hydra/sweeper=") for text in line.overrides)
         self.folder: Path | None = None  # of another sweeper's sweep, known once it is checked
         self.cells = 0
+        self.undo: Undo | None = None  # of a single run's directory, known once it is checked
 
     @property
     def own(self) -> list[str]:
@@ -145,7 +147,13 @@ class Session:
                     "dry_run", True, "stands in a config, which runs", "type dry_run=true on the command line"
                 )
             _check_folder(config.hydra.run.dir)
+            self.undo = Undo(Path(config.hydra.run.dir))
         return plan
+
+    def take_back(self) -> None:
+        """Remove what a single run has written."""
+        if self.undo is not None:
+            self.undo.back()
 
     def explain(self, error: Exception) -> None:
         """Say what is wrong in our own words where our own check finds it, else in the first line of Hydra's.

@@ -78,9 +78,9 @@ def _names(experiment: Experiment) -> Iterator[str]:
         elif isinstance(kind, Real) and not kind.minimum <= kind.maximum:
             yield f"key {name} has a minimum above its maximum"
         elif name.partition(".")[0] in taken:
-            yield f"key {name} has a name of hw6's own"
+            yield f"key {name} has a name of hw6's own: rename it"
         elif name in GROUPS:
-            yield f"key {name} has the name of a config group of hw6"
+            yield f"key {name} has the name of a config group of hw6: rename it"
         elif any(other.startswith(f"{name}.") for other in experiment.keys if isinstance(other, str)):
             yield f"key {name} is a group of keys as well"
         elif name in experiment.metrics:

@@ -8,7 +8,9 @@ Both sides are plain columns, so that an experiment needs to know neither Hydra 
                      row, the entry "cell" holds for each row the position of its cell in the batch
 
 A row must depend on its own cell alone, to the last bit, whatever else is in the batch. What ``rows`` returns is
-checked where it is taken (``hw6.running.returned``); what is wrong with it is a failed row that says so.
+checked where it is taken (``hw6.running.returned``); what is wrong with it is a failed row that says so. Instead of
+columns it may be the answers of the cells one by one (``hw6.contract.answers``), as a function of one cell gives them
+(``hw6.contract.per_cell``).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from hw6.contract.answers import CellAnswers
 from hw6.contract.drawing import Drawing
 from hw6.contract.keys import UNSET, Key
 from hw6.contract.shorthand import Shorthand
@@ -81,7 +84,7 @@ class Experiment:
     version: int
     keys: Mapping[str, Key]
     metrics: Mapping[str, str]
-    rows: Callable[[Cells], Columns]
+    rows: Callable[[Cells], Columns | CellAnswers]
     objective: str | None = None
     order: Sequence[str] = ()
     refuse: Callable[[Cells], list[BadInput]] = no_refusals

@@ -87,6 +87,8 @@ class Integer(Key):
     @property
     def allowed(self) -> str:
         """What may stand here, in words."""
+        if (self.minimum, self.maximum) == (-LARGEST - 1, LARGEST):
+            return "a whole number"
         top = "2^63 - 1" if self.maximum == LARGEST else str(self.maximum)
         return f"a whole number from {self.minimum} to {top}"
 

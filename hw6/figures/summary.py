@@ -60,7 +60,7 @@ def _contents(frame: pd.DataFrame) -> Iterator[str]:
     try:
         table = table_of(frame)
     except BadInput:
-        yield "this experiment is not installed here, so nothing more is known of its columns"
+        yield "neither its code nor a record of what its columns are is here, so nothing more is known of them"
         return
     try:
         table = table.finished().filled()

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
+from hw6.contract.answers import BadRows, CellAnswers
 from hw6.contract.experiment import Cells, Experiment
+from hw6.contract.failure import Failure, Failures
 from hw6.errors import described
-from hw6.running.returned import BadRows, checked, odd_ones
+from hw6.running.returned import checked, checked_answers, odd_ones
+from hw6.running.surroundings import one_thread, printed_to_log
 from hw6.store.columns import arrow_column, categories, constant_category, mask_of
 
 
@@ -29,36 +31,53 @@ class Part:
     Attributes:
         cell: for each row, the position of its cell in the batch.
         columns: what ``rows`` gave, an entry a row.
-        seconds: wall time of the part.
-        error: type and message, where the part is the one row of a failed cell.
+        seconds: (rows,) wall time; cells that ran together share theirs.
+        failure: why, where the part is the one row of a failed cell.
     """
 
     cell: np.ndarray
     columns: Mapping[str, np.ndarray]
-    seconds: float
-    error: tuple[str, str] | None = None
+    seconds: np.ndarray
+    failure: Failure | None = None
 
 
-def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray) -> dict[str, pa.Array]:
-    """The rows of a batch of cells as Arrow columns: identity, status, keys, metrics.
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a batch of cells.
+
+    Attributes:
+        columns: identity, status, keys, metrics; an entry a row.
+        cells: how many cells of the batch have run, from the first one on.
+        failures: why cells failed, by the place of the cell in the batch.
+    """
+
+    columns: Mapping[str, pa.Array]
+    cells: int
+    failures: Mapping[int, Failure] = field(default_factory=dict)
+
+
+def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, *, shown: bool = False) -> Rows:
+    """The rows of a batch of cells as Arrow columns; where cells take long, those of the first ones.
 
     Args:
         experiment: what to run.
         cells: a column a key, an entry a cell.
         ids: the cells' ids.
+        shown: what cells print is shown as well, not only logged.
 
     Raises:
         KeyboardInterrupt: the only thing that an experiment can raise which is not a failed row.
     """
-    with threadpool_limits(limits=1):
-        parts = _parts(experiment, cells, np.arange(len(ids)))
-    return _rows(experiment, cells, ids, _finite(experiment, _one_kind(parts)))
+    with one_thread(), printed_to_log(experiment.name, shown=shown):
+        parts, count = _parts(experiment, cells, np.arange(len(ids)), Failures())
+    some = {key: values[:count] for key, values in cells.items()}
+    return _rows(experiment, some, ids[:count], _finite(experiment, _one_kind(parts)))
 
 
-def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: BaseException) -> dict[str, pa.Array]:
+def failed_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, error: BaseException) -> Rows:
     """The rows of cells that failed without being run here."""
-    parts = [Part(np.array([i]), {}, 0.0, described(error)) for i in range(len(ids))]
-    return _rows(experiment, cells, ids, parts)
+    failure = Failure(*described(error))
+    return _rows(experiment, cells, ids, [Part(np.array([i]), {}, np.zeros(1), failure) for i in range(len(ids))])
 
 
 def _batch(cells: Cells, positions: np.ndarray) -> dict[str, np.ndarray]:
@@ -74,21 +93,45 @@ def _batch(cells: Cells, positions: np.ndarray) -> dict[str, np.ndarray]:
     return batch
 
 
-def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray) -> list[Part]:
+def _parts(experiment: Experiment, cells: Cells, positions: np.ndarray, failures: Failures) -> tuple[list[Part], int]:
+    """The parts of the cells at these positions, and how many of them have run."""
     started = time.perf_counter()
     try:
-        cell, columns = checked(experiment, experiment.rows(_batch(cells, positions)), len(positions))
+        returned = experiment.rows(_batch(cells, positions))
+        if isinstance(returned, CellAnswers):
+            count = min(max(len(returned.rows), 1), len(positions))
+            return list(_answered(experiment, returned, positions[:count])), count
+        cell, columns = checked(experiment, returned, len(positions))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a cell raises, SystemExit too, is its own row's failure
         if len(positions) == 1:
-            return [Part(positions, {}, time.perf_counter() - started, described(error))]
+            return [Part(positions, {}, np.array([time.perf_counter() - started]), failures.of(error))], 1
         middle = len(positions) // 2
-        return [
-            *_parts(experiment, cells, positions[:middle]),
-            *_parts(experiment, cells, positions[middle:]),
-        ]
-    return [Part(positions if cell is None else positions[cell], columns, time.perf_counter() - started)]
+        halves = [_all_parts(experiment, cells, half, failures) for half in (positions[:middle], positions[middle:])]
+        return [part for parts in halves for part in parts], len(positions)
+    rows = positions if cell is None else positions[cell]
+    each = (time.perf_counter() - started) / len(positions)
+    seconds = np.full(len(rows), each) if cell is None else each / np.bincount(cell)[cell]
+    return [Part(rows, columns, seconds)], len(positions)
+
+
+def _all_parts(experiment: Experiment, cells: Cells, positions: np.ndarray, failures: Failures) -> list[Part]:
+    parts: list[Part] = []
+    while len(positions):
+        some, count = _parts(experiment, cells, positions, failures)
+        parts, positions = parts + some, positions[count:]
+    return parts
+
+
+def _answered(experiment: Experiment, answers: CellAnswers, positions: np.ndarray) -> Iterator[Part]:
+    """The parts of cells that answered one by one."""
+    for places, cell, found in checked_answers(experiment, answers, len(positions)):
+        own = answers.seconds[places]
+        if isinstance(found, Failure):
+            yield Part(positions[places], {}, own, found)
+        else:
+            yield Part(positions[places][cell], found, (own / np.bincount(cell))[cell])
 
 
 def _one_kind(parts: Sequence[Part]) -> list[Part]:
@@ -100,11 +143,11 @@ def _one_kind(parts: Sequence[Part]) -> list[Part]:
     for name in names:
         odd = odd_ones((_kind(part, name), len(part.cell)) for part in parts if _kind(part, name))
         if odd is not None:
-            wrong = BadRows(f"{name} is {_KINDS[odd]} here and {_KINDS['nb'.replace(odd, '')]} in most other cells")
+            text = f"{name} is {_KINDS[odd]} here and {_KINDS['nb'.replace(odd, '')]} in most other cells"
             found = [
                 failure
                 for part in found
-                for failure in ([part] if _kind(part, name) != odd else _failures(part, described(wrong)))
+                for failure in ([part] if _kind(part, name) != odd else _failed(part, Failure(BadRows.__name__, text)))
             ]
     return found
 
@@ -117,9 +160,14 @@ def _kind(part: Part, name: str) -> str:
     return "" if values is None or values.dtype.kind == "O" else "b" if values.dtype.kind == "b" else "n"
 
 
-def _failures(part: Part, error: tuple[str, str]) -> list[Part]:
-    cells = np.unique(part.cell)
-    return [Part(cells[i : i + 1], {}, part.seconds / len(cells), error) for i in range(len(cells))]
+def _failed(part: Part, failure: Failure) -> list[Part]:
+    return [Part(np.array([cell]), {}, np.array([seconds]), failure) for cell, seconds in _seconds(part).items()]
+
+
+def _seconds(part: Part) -> dict[int, float]:
+    """The wall time of each cell of a part."""
+    cells, index = np.unique(part.cell, return_inverse=True)
+    return dict(zip(cells.tolist(), np.bincount(index, weights=part.seconds).tolist(), strict=True))
 
 
 def _finite(experiment: Experiment, parts: Sequence[Part]) -> list[Part]:
@@ -128,31 +176,31 @@ def _finite(experiment: Experiment, parts: Sequence[Part]) -> list[Part]:
 
 
 def _without_infinite(part: Part) -> Iterator[Part]:
-    causes: dict[int, tuple[str, str]] = {}
+    causes: dict[int, Failure] = {}
     for name, values in part.columns.items():
         if values.dtype.kind == "f":
             mask = mask_of(values)
             bad = ~np.isfinite(values if mask is None else np.ma.getdata(values))
             bad = bad if mask is None else bad & ~mask
             for row in np.flatnonzero(bad).tolist():
-                causes.setdefault(int(part.cell[row]), ("NonFiniteResult", f"{name} is {values[row]}"))
+                causes.setdefault(int(part.cell[row]), Failure("NonFiniteResult", f"{name} is {values[row]}"))
     if not causes:
         yield part
         return
-    each = part.seconds / len(np.unique(part.cell))
+    seconds = _seconds(part)
     keep = ~np.isin(part.cell, list(causes))
     if keep.any():
         columns = {name: values[keep] for name, values in part.columns.items()}
-        yield replace(part, cell=part.cell[keep], columns=columns, seconds=part.seconds - each * len(causes))
-    for cell, error in causes.items():
-        yield Part(np.array([cell]), {}, each, error)
+        yield replace(part, cell=part.cell[keep], columns=columns, seconds=part.seconds[keep])
+    for cell, failure in causes.items():
+        yield Part(np.array([cell]), {}, np.array([seconds[cell]]), failure)
 
 
-def _rows(experiment: Experiment, cells: Cells, ids: np.ndarray, parts: Sequence[Part]) -> dict[str, pa.Array]:
+def _rows(experiment: Experiment, cells: Cells, ids: np.ndarray, parts: Sequence[Part]) -> Rows:
     cell = np.concatenate([part.cell for part in parts])
     order = np.argsort(cell, kind="stable")
     given = _joined_columns(experiment, parts, order)
-    seconds = np.concatenate([np.full(len(p.cell), p.seconds / max(len(p.cell), 1)) for p in parts])[order]
+    seconds = np.concatenate([part.seconds for part in parts])[order]
     cell = cell[order]
     rows: dict[str, pa.Array] = {
         "cell_id": arrow_column(ids[cell]),
@@ -166,7 +214,8 @@ def _rows(experiment: Experiment, cells: Cells, ids: np.ndarray, parts: Sequence
         rows[key] = (
             _key_column(values, None if whole else cell, len(cell)) if resolved is None else arrow_column(resolved)
         )
-    return rows | {name: arrow_column(values) for name, values in given.items()}
+    failures = {int(part.cell[0]): part.failure for part in parts if part.failure is not None}
+    return Rows(rows | {name: arrow_column(values) for name, values in given.items()}, len(ids), failures)
 
 
 def _key_column(values: np.ndarray, cell: np.ndarray | None, count: int) -> pa.Array:
@@ -201,9 +250,9 @@ def _joined(pieces: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _status(parts: Sequence[Part], order: np.ndarray) -> dict[str, pa.Array]:
-    errors: list[tuple[str, str] | None] = []
-    if any(part.error is not None for part in parts):
-        unordered = [part.error for part in parts for _ in range(len(part.cell))]
+    errors: list[Failure | None] = []
+    if any(part.failure is not None for part in parts):
+        unordered = [part.failure for part in parts for _ in range(len(part.cell))]
         errors = [unordered[row] for row in order.tolist()]
     if not errors:
         return {
@@ -213,6 +262,6 @@ def _status(parts: Sequence[Part], order: np.ndarray) -> dict[str, pa.Array]:
         }
     return {
         "status": categories("done" if error is None else "failed" for error in errors),
-        "error_type": categories(None if error is None else error[0] for error in errors),
-        "error_message": categories(None if error is None else error[1] for error in errors),
+        "error_type": categories(None if error is None else error.kind for error in errors),
+        "error_message": categories(None if error is None else error.message for error in errors),
     }

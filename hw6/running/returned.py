@@ -6,22 +6,20 @@ they hold plain numbers or texts, are looked at entry by entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hw6.contract.answers import BadRows, CellAnswers, Row
 from hw6.contract.experiment import Experiment
+from hw6.contract.failure import Failure
 from hw6.contract.keys import LARGEST
 from hw6.contract.metrics import Counts, Text
-from hw6.errors import written
+from hw6.errors import described, written
 
 CELL = "cell"
 TRUTH = (bool, np.bool_)
-
-
-class BadRows(ValueError):
-    """What an experiment returned cannot be the rows of its cells; the message says why."""
 
 
 def checked(experiment: Experiment, returned: Any, count: int) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
@@ -44,6 +42,67 @@ def checked(experiment: Experiment, returned: Any, count: int) -> tuple[np.ndarr
     cell = _cell(returned[CELL], count) if CELL in names else None
     rows = count if cell is None else len(cell)
     return cell, {name: _column(name, experiment.metrics.get(name, ""), returned[name], rows) for name in known}
+
+
+def checked_answers(
+    experiment: Experiment, answers: CellAnswers, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray] | Failure]]:
+    """The answers of cells one by one as columns, as few as possible: what does not go together stands apart.
+
+    Yields:
+        the places of some cells in the batch; for each row the index into these; and their columns, or what one
+        failed of.
+
+    Raises:
+        BadRows: there is not one answer for each cell.
+    """
+    if len(answers.rows) != count:
+        raise BadRows(f"rows returned {len(answers.rows)} answers for {count} cells")
+    given: list[Sequence[Row]] = []
+    places: list[int] = []
+    for place, rows in enumerate(answers.rows):
+        if isinstance(rows, Failure):
+            yield np.array([place]), np.zeros(1, dtype=np.int64), rows
+        else:
+            given.append(rows)
+            places.append(place)
+    if not given:
+        return
+    try:
+        cell, columns = _joined(experiment, given)
+        yield np.array(places), cell, columns
+        return
+    except BadRows:  # some cell is to blame: each is looked at by itself
+        pass
+    for place, rows in zip(places, given, strict=True):
+        try:
+            cell, columns = _joined(experiment, [rows])
+            yield np.array([place]), cell, columns
+        except BadRows as error:
+            yield np.array([place]), np.zeros(1, dtype=np.int64), Failure(*described(error))
+
+
+def _joined(experiment: Experiment, given: Sequence[Sequence[Row]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    rows = [row for some in given for row in some]
+    cell = np.repeat(np.arange(len(given)), [len(some) for some in given])
+    columns = {name: _values([row[name] for row in rows], kind) for name, kind in experiment.metrics.items()}
+    there = {name: values for name, values in columns.items() if values is not None}
+    _, found = checked(experiment, {**there, CELL: cell}, len(given))
+    return cell, found
+
+
+def _values(values: list[Any], kind: str) -> Any:
+    """One metric of all rows; masked where a number is missing, None where all of them are."""
+    if isinstance(kind, (Text, Counts)):
+        return values
+    missing = [value is None for value in values]
+    if not any(missing):
+        return values
+    if all(missing):
+        return None
+    some = next(value for value in values if value is not None)
+    array = _from_list("a metric", [some if value is None else value for value in values])
+    return np.ma.MaskedArray(array, mask=missing)
 
 
 def _resolves(experiment: Experiment, name: str) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from hw6.command.line import MULTIRUN, split
 from hw6.contract.registry import is_of_this_process
 from hw6.engines.contract import Engine, Orders, Piece, Stop, WorkerDied
 from hw6.errors import BadInput, Hw6Error, Interrupted
@@ -27,7 +25,7 @@ from hw6.running.price import Estimate, available_memory, calibrated, estimate, 
 from hw6.running.progress import progress, watching
 from hw6.running.retry import instead
 from hw6.store import contents, directory
-from hw6.store.code import code_digests
+from hw6.store.code import Code, code_of
 from hw6.store.lock import locked
 from hw6.store.record import NOTHING, Command, Commit, append, close, describe, now, versions
 from hw6.words import counted, duration, pasted, short
@@ -63,17 +61,11 @@ class Options:
     command: Command = NOTHING
     began: float = field(default_factory=time.perf_counter)
 
-    def command_of(self, cell: str) -> str:
-        """The command that runs one cell alone; of a named sweep with what that one sets besides its axes."""
-        flags = [flag for flag in split(self.command.expanded).flags if flag not in MULTIRUN]
-        alone = ["--run"] if flags else []
-        return " ".join(filter(None, ["python -m hw6.run", shlex.join([*flags, *alone]), cell]))
-
     @property
     def way_on(self) -> str:
         """The command that goes on with the sweep."""
         where = [] if self.named else [f"hydra.sweep.dir={short(self.folder)}"]
-        return f"python -m hw6.run {shlex.join([*self.command.expanded, *where])}"
+        return self.command.pasted([*self.command.expanded, *where])
 
 
 def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
@@ -97,8 +89,8 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
     with Commit() as commit, ExitStack() as stack:
         if there and not options.dry_run:
             stack.enter_context(locked(folder))
-        code = code_digests([block.experiment for block in plan.blocks])
-        finished, known = _finished(plan, options, code) if there else (contents.NO_IDS, 0)
+        codes = {block.experiment.name: code_of(block.experiment) for block in plan.blocks}
+        finished, known = _finished(plan, options, codes) if there else (contents.NO_IDS, 0)
         missing = missing_cells(plan, finished)
         slots = engine.slots(workers, missing.seconds)
         chunks = cut_chunks(plan, missing, slots)
@@ -113,9 +105,9 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
             folder = _open(options)
             options = replace(options, folder=folder)
             stack.enter_context(locked(folder))
-        record = describe(options.command, [block_to_json(block) for block in plan.blocks], started, commit)
+        record = describe(options.command, plan.blocks, codes, started, commit)
         counts = {"cells": missing.total, "before": missing.finished, "outside": max(known - missing.finished, 0)}
-        append(folder, {**record, "code": code, **counts})
+        append(folder, {**record, **counts})
         results = _run(plan, chunks, options, slots, engine)
         return _close(options, results, missing)
 
@@ -137,11 +129,11 @@ def _workers(plan: Plan, options: Options, engine: Engine) -> int | None:
     return 1
 
 
-def _finished(plan: Plan, options: Options, code: dict[str, str]) -> tuple[np.ndarray, int]:
+def _finished(plan: Plan, options: Options, codes: Mapping[str, Code]) -> tuple[np.ndarray, int]:
     """The ids that an existing sweep need not run again, and how many cells it has rows of."""
     there = contents.read(options.folder, set_aside=not options.dry_run)
     contents.refuse_other(options.folder, there, [block.experiment.name for block in plan.blocks])
-    changed = contents.changes(there, code, versions())
+    changed = contents.changes(there, codes, versions(codes), options.command.files)
     if changed and options.changed == "stop" and options.retry != "all":
         contents.refuse_changed(options.folder, changed)
     rerun = options.retry == "all" or (changed and options.changed == "rerun")
@@ -209,7 +201,7 @@ def _hand_over(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int
             return []
 
         with watching(engine.abilities.tells_of_ends, folder, pieces, report), suppress(Stop):
-            engine.run(pieces, Orders(folder, plan, plan_file, slots), ended)
+            engine.run(pieces, Orders(folder, plan, plan_file, slots, options.fail_fast), ended)
     return results
 
 
@@ -225,32 +217,38 @@ def _close(options: Options, results: Sequence[Any], missing: Missing) -> Outcom
         close(options.folder, {"ran": ran, "failed": failed})
     if not options.quiet:
         known = f", {missing.finished:,} were done before" if missing.finished else ""
-        print_where(f"{counted(ran, 'cell')} in {duration(time.perf_counter() - options.began)}{known}", options.folder)
+        print_where(
+            f"{counted(ran, 'cell')} in {duration(time.perf_counter() - options.began)}{known}",
+            options.folder,
+            failed=failed > 0,
+        )
     return outcome
 
 
-def print_where(what: str, folder: Path) -> None:
+def print_where(what: str, folder: Path, *, failed: bool = False) -> None:
     """The closing lines of a sweep: what was done, where it is, and what to type next."""
     shown = pasted(folder)
     print(f"{what}: {short(folder)}")
-    print(f"next: python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
+    look = f"python -m hw6.status --failures {shown}; " if failed else ""
+    print(f"next: {look}python -m hw6.aggregate {shown}; python -m hw6.plot {shown}")
 
 
 def _failures(results: Sequence[Any], options: Options) -> list[str]:
     """What failed, grouped by cause, with a command that reproduces one cell of each."""
     causes: Counter[tuple[str, str]] = Counter()
-    example: dict[tuple[str, str], str] = {}
+    example: dict[tuple[str, str], Sequence[str]] = {}
     for result in results:
         if isinstance(result, ChunkResult):
             for cause, (count, overrides) in result.failures.items():
                 causes[cause] += count
                 example.setdefault(cause, overrides)
     lines = [
-        f"{count:,} failed: {kind}: {message} (for example: {options.command_of(example[kind, message])})"
+        f"{count:,} failed: {kind}: {message} (for example: {options.command.pasted(example[kind, message])})"
         for (kind, message), count in causes.most_common(MOST_CAUSES)
     ]
     if len(causes) > MOST_CAUSES:
         rest = sum(count for _, count in causes.most_common()[MOST_CAUSES:])
         lines.append(f"and {rest:,} failed of {counted(len(causes) - MOST_CAUSES, 'more cause')}: see the table")
     broken = [result for result in results if not isinstance(result, ChunkResult)]
-    return lines + [f"a chunk failed: {type(e).__name__}: {str(e).partition(chr(10))[0]}" for e in broken]
+    told = [f"a chunk failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}" for error in broken]
+    return [*lines, *dict.fromkeys(told)]

@@ -1,48 +1,63 @@
-"""A digest of the code that makes an experiment's rows: what a later run compares before it adds rows to old ones.
+"""The code that makes an experiment's rows, in a digest: what a later run compares before it adds rows to old ones.
 
-Its sources are the module of ``rows`` and all modules of the same package that it imports, directly or not; of hw6
-itself the contract is left out, which decides no number. Imports are found in the text: reading the syntax tree of a
-dozen modules takes 50 ms, a twelfth of the whole main command.
+The digest moves with every definition that ``rows`` reaches, however far away, and with nothing else: not with labels,
+figures, prices, docstrings, comments, annotations or the texts of messages (``reading``, ``references``). Packages that
+are installed count by their versions.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+import gc
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from os.path import isfile
-from pathlib import Path
-from typing import Any
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 
 from hw6.contract.experiment import Experiment
+from hw6.store.references import Walk
+from hw6.store.sources import Module, held
 
-SCHEME = "2"  # how a digest was made; those of another scheme cannot be compared
-FRAMEWORK = ("hw6.contract", "hw6.errors", "hw6.words")
-_FROM = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n#]+)", re.MULTILINE)
+SCHEME = "3"  # how a digest was made; those of another scheme cannot be compared
+_RECORDED = frozenset({"hw6", "hydra", "omegaconf", "pyarrow"})  # the record tells their versions itself
+
+
+@dataclass(frozen=True)
+class Code:
+    """What makes an experiment's rows.
+
+    Attributes:
+        digest: of its code; None where there is no source.
+        versions: of the packages that the code uses, and of the distribution that it is part of itself.
+    """
+
+    digest: str | None
+    versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def code_of(experiment: Experiment) -> Code:
+    """The code behind ``experiment.rows``; nothing is imported to find it."""
+    walk, collecting = Walk(), gc.isenabled()
+    gc.disable()  # a tree is many objects and no garbage: looking for some takes a third of the time
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a text that is parsed once more
+            digest = walk.digest(experiment.rows)
+    finally:
+        if collecting:
+            gc.enable()
+    versions = dict(_versions(walk.used))
+    if walk.own is not None:
+        versions |= _own_version(walk.own)
+    return Code(None if digest is None else f"{SCHEME}:{digest}", versions)
 
 
 def code_digests(experiments: Sequence[Experiment]) -> dict[str, str]:
-    """For each experiment its digest; none for one without a file, as in a notebook."""
-    found = {}
-    for experiment in sorted(experiments, key=lambda experiment: experiment.name):
-        module = getattr(_plain(experiment.rows), "__module__", "")
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file is not None and experiment.name not in found:
-            digest = hashlib.blake2b(digest_size=8)
-            for path in sorted(sources(Path(file), module)):
-                digest.update(path.read_bytes())
-            found[experiment.name] = f"{SCHEME}:{digest.hexdigest()}"
-    return found
-
-
-def _plain(rows: Callable[..., Any]) -> Callable[..., Any]:
-    """The function behind partial applications and decorators."""
-    while isinstance(rows, partial) or hasattr(rows, "__wrapped__"):
-        rows = rows.func if isinstance(rows, partial) else rows.__wrapped__
-    return rows
+    """For each experiment its digest; none for one without source."""
+    found = {one.name: code_of(one).digest for one in sorted(experiments, key=lambda one: one.name)}
+    return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def comparable(one: str, other: str) -> bool:
@@ -50,38 +65,50 @@ def comparable(one: str, other: str) -> bool:
     return one.rpartition(":")[0] == other.rpartition(":")[0]
 
 
-def sources(file: Path, module: str) -> set[Path]:
-    """The files whose code may decide a row: a module's own, and those that it imports of its package."""
-    package, *inner = module.split(".")
-    if not inner:
-        return {file}
-    root = file.parents[len(inner)]
-    found: set[Path] = set()
-    pending = [(file, module)]
-    while pending:
-        path, name = pending.pop()
-        if path in found:
-            continue
-        found.add(path)
-        for other in dict.fromkeys(_imported(path, name)):
-            if other.split(".")[0] == package and not other.startswith(FRAMEWORK):
-                target = str(root / other.replace(".", "/"))
-                pending += [(Path(p), other) for p in (f"{target}.py", f"{target}/__init__.py") if isfile(p)]
-    return found
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of packages, by the names under which they are imported."""
+    wanted = sorted(set(packages) - _RECORDED - sys.stdlib_module_names)
+    found = {name: _loaded_version(name) or _installed_version(name) for name in wanted}
+    return {name: version for name, version in found.items() if version}
 
 
-def _imported(path: Path, module: str) -> Iterator[str]:
-    """The dotted names that a module imports; of ``from a import b`` both a and a.b, which may be a module too."""
-    text = path.read_text(encoding="utf-8")
-    inside = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for dots, name, what in _FROM.findall(text):
-        parents = inside.split(".")
-        start = ".".join(parents[: len(parents) - len(dots) + 1]) if dots else ""
-        base = ".".join(part for part in (start, name) if part)
-        yield base
-        for one in re.findall(r"(\w+)(?:[ \t]+as[ \t]+\w+)?", what):
-            if one.islower():  # a module, or a function that is looked for in vain
-                yield f"{base}.{one}"
-    for what in _IMPORT.findall(text):
-        for one in what.split(","):
-            yield one.split()[0] if one.split() else ""
+def _loaded_version(package: str) -> str:
+    version = held(sys.modules.get(package), "__version__")
+    return str(version) if isinstance(version, str) else ""
+
+
+def _installed_version(distribution: str) -> str:
+    from importlib import metadata  # takes longer than all the rest
+
+    try:
+        return str(metadata.version(distribution) or "")
+    except Exception:  # there is none, or what is installed is no good
+        return ""
+
+
+def _own_version(module: Module) -> dict[str, str]:
+    """The version of the distribution that a module is part of; none of a plain file, and of hw6 itself."""
+    package = module.name.partition(".")[0]
+    folder, file = os.path.split(module.file or "")
+    is_installed = "." in module.name or file == "__init__.py" or _is_beside_distributions(folder)
+    if package in _RECORDED or not is_installed:
+        return {}
+    version = _installed_version(package) or _installed_version(next(iter(_owners().get(package, ())), ""))
+    return {package: version} if version else {}
+
+
+def _is_beside_distributions(folder: str) -> bool:
+    try:
+        return any(name.endswith((".dist-info", ".egg-info")) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+@cache
+def _owners() -> Mapping[str, Sequence[str]]:
+    """The distributions that bring each package; all installed ones have to be asked, which takes its time."""
+    from importlib import metadata
+
+    with suppress(Exception):  # the metadata of some package are no good
+        return metadata.packages_distributions()
+    return {}

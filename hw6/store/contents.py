@@ -14,7 +14,7 @@ import numpy as np
 from hw6.errors import BadInput
 from hw6.plan.ids import ID_DIGITS
 from hw6.store import directory, record, shards
-from hw6.store.code import comparable
+from hw6.store.code import Code, comparable
 
 NO_IDS = np.empty(0, dtype=f"S{ID_DIGITS}")
 
@@ -84,8 +84,17 @@ def refuse_other(folder: Path, contents: Contents, asked: Sequence[str]) -> None
         raise BadInput("hydra.sweep.dir", folder, holds, "choose another directory")
 
 
-def changes(contents: Contents, code: Mapping[str, str], versions: Mapping[str, str]) -> list[str]:
-    """What has changed since the last run of the sweep that may decide a row."""
+def changes(
+    contents: Contents, codes: Mapping[str, Code], versions: Mapping[str, str], files: Mapping[str, str]
+) -> list[str]:
+    """What has changed since the last run of the sweep that may decide a row.
+
+    Args:
+        contents: what it holds.
+        codes: by experiment, the code that makes its rows now.
+        versions: those of packages now.
+        files: by experiment, the file that it is in now, where it is in one.
+    """
     if not contents.runs or not len(contents.done):
         return []
     last = contents.runs[-1]
@@ -94,11 +103,13 @@ def changes(contents: Contents, code: Mapping[str, str], versions: Mapping[str, 
         for name, before in last.get("versions", {}).items()
         if name in versions and versions[name] != before
     ]
-    return changed + [
-        f"the code of {name}"
-        for name, before in last.get("code", {}).items()
-        if name in code and code[name] != before and comparable(code[name], before)
-    ]
+    for name, before in last.get("code", {}).items():
+        now = codes[name].digest if name in codes else None
+        if now is not None and now != before and comparable(now, before):
+            there, here = last.get("sources", {}).get(name), files.get(name)
+            moved = f" (it was {there} then, and is {here} now)" if there and here and there != here else ""
+            changed.append(f"the code of {name}{moved}")
+    return changed
 
 
 def refuse_changed(folder: Path, changed: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from hw6.contract.experiment import ROW_COLUMNS
 from hw6.errors import Hw6Error, NoResults
 from hw6.store import directory, shards
 from hw6.store.record import runs
-from hw6.store.tries import best_tries, one_type
+from hw6.store.tries import best_tries, one_type, sweep_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ def load(paths: PathLike | Sequence[PathLike], *, failed: bool = True) -> pd.Dat
         a frame with the columns cell_id, experiment, status, error_type, error_message, seconds, the keys under their
         dotted names, and the metrics. A cell that was tried more than once in a sweep has the rows of its best try.
         ``frame.attrs["damaged"]`` lists the shards that could not be read; each is warned about.
+        ``frame.attrs["experiments"]`` says of each experiment what its latest record does (``hw6.contract.described``).
 
     Raises:
         NoResults: a path does not exist, or there is nothing below it.
@@ -53,6 +55,7 @@ def load(paths: PathLike | Sequence[PathLike], *, failed: bool = True) -> pd.Dat
     if not failed:
         frame = frame[frame["status"] != "failed"].reset_index(drop=True)
     frame.attrs["damaged"] = damaged
+    frame.attrs["experiments"] = _experiments(found)
     return frame
 
 
@@ -66,6 +69,16 @@ def provenance(path: PathLike) -> list[dict[str, Any]]:
     found = runs(Path(path))
     if not found:
         raise NoResults(f"{path}: there is no record of a sweep here ({directory.PROVENANCE})")
+    return found
+
+
+def _experiments(paths: Sequence[Path]) -> dict[str, Any]:
+    """What the records beside shards say of their experiments; one that cannot be read says nothing."""
+    found: dict[str, Any] = {}
+    for sweep in dict.fromkeys(map(sweep_of, paths)):
+        with suppress(Hw6Error):
+            for run in runs(sweep):
+                found |= run.get("experiments", {})
     return found
 
 

@@ -4,29 +4,68 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hw6.contract import described
+from hw6.contract.described import MOST_VALUES
+from hw6.plan.plan import Block
+from hw6.plan.text import block_to_json
+from hw6.store.code import Code
 from hw6.store.directory import PROVENANCE, BadRecord, read_json, write_json
+from hw6.words import RUN, quoted
 
 PACKAGES = ("hw6", "hydra", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for; all loaded
 
 
+CHOICE = "experiment="
+
+
 @dataclass(frozen=True)
 class Command:
-    """What the user typed and what it stands for: arguments that can be pasted back after ``python -m hw6.run``."""
+    """What the user typed and what it stands for.
 
-    typed: Sequence[str]
-    expanded: Sequence[str]
+    Attributes:
+        typed: the arguments.
+        expanded: the same in Hydra's grammar; they can be pasted back after ``python -m hw6.run``.
+        program: what stood before the arguments.
+        files: for experiments that are in a file, ``FILE.py:NAME`` by their name.
+    """
+
+    typed: Sequence[str] = ()
+    expanded: Sequence[str] = ()
+    program: str = RUN
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def pasted(self, arguments: Sequence[str]) -> str:
+        """A command for people to paste: a script's own experiment goes without saying."""
+        shown = [text for text in arguments if self.program == RUN or not text.startswith(CHOICE)]
+        return " ".join(filter(None, [self.program, shlex.join(self.with_files(shown))]))
+
+    def with_files(self, arguments: Sequence[str]) -> list[str]:
+        """Arguments that say of each experiment in which file it is."""
+        return [self._with_file(text) if text.startswith(CHOICE) else text for text in arguments]
+
+    def _with_file(self, text: str) -> str:
+        parts = re.split(r"([(),])", text.removeprefix(CHOICE))
+        return CHOICE + "".join(_grammar(self.files[part]) if part in self.files else part for part in parts)
 
 
-NOTHING = Command((), ())
+def _grammar(reference: str) -> str:
+    """A path in an override: quoted where a comma or a blank in it would end it."""
+    return reference if re.fullmatch(r"[\w./:+@-]+", reference) else quoted(reference)
+
+
+NOTHING = Command()
 
 
 def now() -> str:
@@ -75,19 +114,34 @@ class Commit:
         return {"commit": text.removesuffix("-dirty") or None, "dirty": text.endswith("-dirty") if text else None}
 
 
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that decide a row."""
-    return {"python": platform.python_version()} | {name: str(import_module(name).__version__) for name in PACKAGES}
+def versions(codes: Mapping[str, Code]) -> dict[str, str]:
+    """Python's version and those of the packages that decide a row, those that the experiments use among them."""
+    ours = {name: str(import_module(name).__version__) for name in PACKAGES}
+    used = {name: version for code in codes.values() for name, version in sorted(code.versions.items())}
+    return {"python": platform.python_version(), **ours, **used}
 
 
-def describe(command: Command, blocks: Sequence[Mapping[str, Any]], started: str, commit: Commit) -> dict[str, Any]:
-    """The provenance of one run of a sweep, all of it known before the first cell runs but the end."""
+def describe(
+    command: Command, blocks: Sequence[Block], codes: Mapping[str, Code], started: str, commit: Commit
+) -> dict[str, Any]:
+    """The provenance of one run of a sweep, all of it known before the first cell runs but the end.
+
+    Args:
+        command: what was typed.
+        blocks: the plan.
+        codes: by experiment, the code that makes its rows.
+        started: when.
+        commit: of hw6's own code.
+    """
     return {
         "typed": list(command.typed),
         "expanded": list(command.expanded),
-        "blocks": list(blocks),
+        "blocks": [block_to_json(block) for block in blocks],
+        "experiments": _experiments(blocks),
+        "sources": dict(command.files),
         "git": commit.read(),
-        "versions": versions(),
+        "versions": versions(codes),
+        "code": {name: code.digest for name, code in codes.items() if code.digest is not None},
         "machine": {
             "host": platform.node(),
             "system": platform.platform(),
@@ -98,6 +152,23 @@ def describe(command: Command, blocks: Sequence[Mapping[str, Any]], started: str
         "python": sys.executable,
         "started": started,
         "ended": None,
+    }
+
+
+def _experiments(blocks: Sequence[Block]) -> dict[str, Any]:
+    """What each experiment of a plan is, in words and as data, with the values of all its blocks."""
+    values: dict[str, dict[str, dict[Any, None]]] = {}
+    experiments = {block.experiment.name: block.experiment for block in blocks}
+    for block in blocks:
+        own = values.setdefault(block.experiment.name, {})
+        known: dict[str, Sequence[Any]] = {key: (value,) for key, value in block.constants.items()}
+        known |= {axis.key: axis.values for axis in block.axes if not axis.hidden}
+        known |= {derived.key: derived.values for derived in block.derived}
+        for key, some in known.items():
+            own.setdefault(key, {}).update(dict.fromkeys(islice(some, MOST_VALUES)))
+    return {
+        name: described.describe(experiment, {key: list(some) for key, some in values[name].items()})
+        for name, experiment in experiments.items()
     }
 
 
@@ -124,7 +195,7 @@ def _is_run(run: object) -> bool:
     if not all(isinstance(run.get(name, []), list) for name in ("typed", "expanded", "blocks")):
         return False
     texts = all(isinstance(text, str) for name in ("typed", "expanded") for text in run.get(name, ()))
-    mappings = all(isinstance(run.get(name, {}), dict) for name in ("versions", "code"))
+    mappings = all(isinstance(run.get(name, {}), dict) for name in ("versions", "code", "experiments", "sources"))
     numbers = all(isinstance(run.get(name, 0), int) for name in ("cells", "before", "outside"))
     return texts and mappings and numbers and isinstance(run.get("started", ""), str) and _are_blocks(run)
 

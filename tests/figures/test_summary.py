@@ -44,7 +44,7 @@ def test_each_experiment_in_turn_also_an_unknown_one() -> None:
     frame = pd.concat([ridge_frame(**SMALL), layers_frame().assign(experiment="from_elsewhere")])
     lines = summarise(frame)
     assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == ["from_elsewhere", "ridge_recipe"]
-    assert any("not installed" in line for line in lines)
+    assert any("neither its code nor a record" in line for line in lines)
 
 
 def test_nothing_and_failures_only() -> None:

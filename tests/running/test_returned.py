@@ -38,7 +38,7 @@ def of(rows: Callable[[Cells], Any]) -> Experiment:
 def run(experiment: Experiment, n: list[int]) -> dict[str, list[Any]]:
     ids = np.array([f"{number:020x}".encode() for number in range(len(n))], dtype="S20")
     depth = np.empty(len(n), dtype=object)
-    rows = run_cells(experiment, {"depth": depth, "n": np.array(n, dtype=np.int64)}, ids)
+    rows = run_cells(experiment, {"depth": depth, "n": np.array(n, dtype=np.int64)}, ids).columns
     table = pa.Table.from_arrays(list(rows.values()), names=list(rows))
     table.validate(full=True)
     return {name: table[name].to_pylist() for name in table.column_names}
@@ -467,6 +467,6 @@ def test_misbehaving_rows_can_be_stored(tmp_path: Any) -> None:
     ids = np.array([f"{number:020x}".encode() for number in range(2)], dtype="S20")
     cells = {"depth": np.empty(2, dtype=object), "n": np.array([1, BAD])}
     for wrong, _ in MISBEHAVING.values():
-        shards.write_shard(tmp_path, run_cells(of(where_bad(wrong)), cells, ids))
+        shards.write_shard(tmp_path, run_cells(of(where_bad(wrong)), cells, ids).columns)
     done, failed, damaged = shards.cell_ids(tmp_path)
     assert (len(done), len(failed), damaged) == (1, 1, [])

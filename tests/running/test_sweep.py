@@ -528,9 +528,8 @@ def test_failures_of_all_batches_are_counted_and_the_first_is_the_example(tmp_pa
     block = Block(unpriced(rows), ("experiment=plain", "name='a b'"), {}, (Axis("n", range(200)),))
     result = run_chunk(block, np.arange(40, 200), tmp_path)
     assert result == ChunkResult(
-        160, {("ValueError", "unlucky"): (4, "experiment=plain 'name='\"'\"'a b'\"'\"'' n=49")}
+        160, {("ValueError", "unlucky"): (4, ["experiment=plain", "name='a b'", "n=49"])}
     )
-    assert shlex.split(result.failures["ValueError", "unlucky"][1]) == ["experiment=plain", "name='a b'", "n=49"]
 
 
 def test_rows_that_cannot_be_written_are_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,7 +547,7 @@ def test_a_job_that_did_not_report_is_known_by_its_rows(tmp_path: Path) -> None:
     assert stored_result(tmp_path / "0", block, positions) is None
     failures = run_chunk(block, positions[:2], tmp_path / "0").failures
     assert stored_result(tmp_path / "0", block, positions) == ChunkResult(3, failures)
-    assert shlex.split(failures["OddNumberOut", "n is 13"][1])[-1] == "n=13"
+    assert failures["OddNumberOut", "n is 13"][1][-1] == "n=13"
 
 
 @pytest.mark.parametrize(("rows", "ending"), [(6, ""), (7, "  ... 7 rows")])

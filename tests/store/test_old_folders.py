@@ -27,7 +27,7 @@ def old(command: Command) -> Path:
     shutil.copytree(OLD, folder)
     path = folder / directory.PROVENANCE
     record = json.loads(path.read_text(encoding="utf-8"))
-    record["runs"][0]["versions"] = versions()
+    record["runs"][0]["versions"] = versions({})
     path.write_text(json.dumps(record), encoding="utf-8")
     return folder
 
@@ -57,7 +57,7 @@ def test_it_is_widened_under_the_keys_new_name(command: Command, old: Path) -> N
 
 def test_its_lost_rows_come_back_to_the_bit(command: Command, old: Path) -> None:
     """Ids and numbers are those of the release that wrote it."""
-    if versions()["numpy"] != json.loads((OLD / directory.PROVENANCE).read_text())["runs"][0]["versions"]["numpy"]:
+    if versions({})["numpy"] != json.loads((OLD / directory.PROVENANCE).read_text())["runs"][0]["versions"]["numpy"]:
         pytest.fail("write the folder again with the release 0.1.0 and this numpy")
     before = load(old)
     next((old / "1").glob("rows-*.parquet")).unlink()

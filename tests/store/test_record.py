@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
-import importlib.util
 import json
 import os
 import re
 import shlex
 import subprocess
-import sys
 import time
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from commands import Command
-from recipes import THIRD_PARTY
 
 import hw6
 from hw6.aggregate import load, provenance
-from hw6.contract.registry import EXPERIMENTS, experiment_named
+from hw6.contract.registry import experiment_named
 from hw6.errors import Hw6Error
 from hw6.plan.text import block_from_json
 from hw6.store import record as record
-from hw6.store.code import FRAMEWORK, code_digests, comparable, sources
 from hw6.store.directory import BadRecord
 from hw6.store.record import Commit, close
 
@@ -255,129 +246,6 @@ def test_the_end_is_written_into_the_last_run_alone(tmp_path: Path) -> None:
     assert first == {**GOOD, "ended": None}
     assert {**second, "ended": None} == {**GOOD, "ended": None, "cells": 4, "ran": 2}
     assert datetime.fromisoformat(second["ended"]).utcoffset() is not None
-
-
-# --- the code that makes rows ---------------------------------------------------------------------------------------
-
-
-def imported(path: Path, module: str, package: str, root: Path) -> set[Path]:
-    """The files of a package that a module imports, directly or not, by Python's own syntax tree."""
-    found: set[Path] = set()
-    pending = [(path, module)]
-    while pending:
-        path, module = pending.pop()
-        if path in found:
-            continue
-        found.add(path)
-        parent = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        wanted: set[str] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                wanted |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
-                wanted |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-        for name in wanted:
-            if name.partition(".")[0] == package and not name.startswith(FRAMEWORK):
-                file = root.joinpath(*name.split("."))
-                pending += [(one, name) for one in (Path(f"{file}.py"), file / "__init__.py") if one.is_file()]
-    return found
-
-
-@pytest.mark.parametrize("name", list(EXPERIMENTS))
-def test_the_sources_of_an_experiment_are_those_that_python_imports(name: str) -> None:
-    module = experiment_named(name).rows.__module__
-    file = Path(str(sys.modules[module].__file__))
-    root = Path(hw6.__file__).parents[1]
-    assert sources(file, module) == imported(file, module, "hw6", root)
-
-
-FILES = {
-    "__init__.py": "from .unasked import x\n",
-    "a.py": "from . import b\nfrom .c import x as y\nimport os, pk.d as e  # import pk.no\n"
-    "from pk.f import (\n    g,\n    h,\n)\n",
-    "b.py": "from .a import b\nfrom .a import *\n\n\ndef late():\n    from .late import z\n    import pk.later\n",
-    "c/__init__.py": "from .inner import x\nfrom .. import up\n",
-    "c/inner.py": "from ..up2 import x\nfrom ..h.deep import x\nimport other.j\nimport pkk.k\n",
-    "c/x.py": "x = 1\n",
-    "h/__init__.py": "x = 1\n",
-    "h/deep.py": "x = 1\n",
-    "f/__init__.py": "",
-    **dict.fromkeys(("f/g.py", "f/h.py", "d.py", "late.py", "later.py", "up.py", "up2.py"), "x = 1\n"),
-    **dict.fromkeys(("unasked.py", "j.py", "k.py", "no.py", "f/no.py", "c/up.py", "g.py", "x.py"), "x = 1\n"),
-}
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """The folder of a package whose modules import one another in every way."""
-    for name, text in FILES.items():
-        path = tmp_path / "pk" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return tmp_path / "pk"
-
-
-def test_imports_of_every_form_are_followed_within_the_package(package: Path) -> None:
-    found = {path.relative_to(package).as_posix() for path in sources(package / "a.py", "pk.a")}
-    wanted = imported(package / "a.py", "pk.a", "pk", package.parent)
-    assert found == {path.relative_to(package).as_posix() for path in wanted}
-    assert not found & {"j.py", "k.py", "no.py", "f/no.py", "c/up.py", "g.py"}
-
-
-def test_a_module_without_a_package_is_its_own_source(package: Path) -> None:
-    assert sources(package / "a.py", "a") == {package / "a.py"}
-
-
-def test_a_digest_is_that_of_all_sources_and_of_nothing_else(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("pk.a")
-    module.__file__ = str(package / "a.py")
-    monkeypatch.setitem(sys.modules, "pk.a", module)
-
-    def rows(cells: Any) -> dict[str, Any]:
-        return {"total": cells["n"] * 1.0}
-
-    rows.__module__ = "pk.a"
-    mine = replace(THIRD_PARTY, rows=rows)
-    before = code_digests([mine])[mine.name]
-    data = b"".join(path.read_bytes() for path in sorted(sources(package / "a.py", "pk.a")))
-    assert before == f"2:{hashlib.blake2b(data, digest_size=8).hexdigest()}"
-    (package / "no.py").write_text("x = 2\n")
-    assert code_digests([mine])[mine.name] == before
-    (package / "h" / "deep.py").write_text("x = 2\n")
-    assert code_digests([mine])[mine.name] != before
-
-
-def test_the_code_of_rows_is_that_of_the_function_behind_them() -> None:
-    """Partial applications and decorators stand in modules of their own."""
-    plain = THIRD_PARTY.rows
-
-    @functools.wraps(plain)
-    def decorated(cells: Any) -> Any:
-        return plain(cells)
-
-    decorated.__module__ = "functools"
-    wanted = code_digests([THIRD_PARTY])
-    for rows in (functools.partial(plain), decorated, functools.partial(functools.partial(decorated))):
-        assert code_digests([replace(THIRD_PARTY, rows=rows)]) == wanted
-
-
-def test_an_experiment_without_a_file_has_no_digest() -> None:
-    """As in a notebook; the others have theirs, and each has one."""
-
-    def rows(cells: Any) -> dict[str, Any]:
-        return {"total": cells["n"] * 1.0}
-
-    rows.__module__ = "a module that is nowhere"
-    both = code_digests([replace(THIRD_PARTY, rows=rows, name="nowhere"), THIRD_PARTY, THIRD_PARTY])
-    assert list(both) == [THIRD_PARTY.name]
-
-
-def test_only_digests_of_one_scheme_can_be_compared() -> None:
-    assert comparable("2:aa", "2:bb")
-    assert comparable("aa", "bb"), "the first scheme had no number"
-    assert not comparable("1:aa", "2:aa")
-    assert not comparable("aa", "2:aa")
 
 
 def test_the_end_of_a_record_that_is_gone_is_refused_in_words(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hypothesis.extra import numpy as hnp
 from hw6.aggregate import load
 from hw6.errors import BadInput, Hw6Error, NoResults
 from hw6.store import columns, contents, directory, shards
+from hw6.store.code import Code
 from hw6.store.compact import compact, compact_below
 from hw6.store.tries import sweep_of
 
@@ -595,7 +596,8 @@ NOW: dict[str, dict[str, str]] = {"code": {"a": "2:aa", "c": "2:cd"}, "versions"
 
 def _changed(there: contents.Contents, **now: dict[str, str]) -> list[str]:
     told = NOW | now
-    return contents.changes(there, told["code"], told["versions"])
+    codes = {name: Code(digest, {}) for name, digest in told["code"].items()}
+    return contents.changes(there, codes, told["versions"], told.get("files", {}))
 
 
 def test_what_has_changed_since_the_last_run() -> None:
@@ -611,6 +613,14 @@ def test_what_has_changed_since_the_last_run() -> None:
     assert _changed(held({})) == []
     assert _changed(held()) == []
     assert _changed(held({"versions": {"numpy": "0.1"}}, done=0)) == [], "no row was made by anything else"
+
+
+def test_code_that_is_in_another_file_now_is_told_of_both() -> None:
+    before = RUN | {"sources": {"a": "/x/knn.py:knn"}}
+    (told,) = _changed(held(before), code={"a": "2:ab"}, files={"a": "/y/knn.py:knn"})
+    assert told == "the code of a (it was /x/knn.py:knn then, and is /y/knn.py:knn now)"
+    assert _changed(held(before), code={"a": "2:ab"}, files={"a": "/x/knn.py:knn"}) == ["the code of a"]
+    assert _changed(held(before), files={"a": "/y/knn.py:knn"}) == [], "a copy of the same code is the same code"
 
 
 def test_a_directory_holds_the_experiments_that_began_it(tmp_path: Path) -> None:

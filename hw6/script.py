@@ -1,0 +1,37 @@
+"""``hw6.main``: a script of one's own as a command, with everything that ``python -m hw6.run`` has."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hw6.contract.experiment import Experiment
+from hw6.contract.files import refuse_while_loading
+from hw6.words import pasted
+
+
+def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command for one experiment, and end the process with its exit status.
+
+    Write it below ``if __name__ == "__main__":``; ``python FILE.py -m k=1:40`` then sweeps, and ``--help`` lists the
+    keys.
+
+    Args:
+        experiment: what the command runs.
+        arguments: of the command; by default those of the process.
+
+    Raises:
+        SystemExit: with the exit status of ``python -m hw6.run``.
+        Hw6Error: the file is being loaded by another command, which wants what it defines alone.
+        TypeError: this is no experiment.
+    """
+    from hw6 import run
+
+    refuse_while_loading("hw6.main")
+    if not isinstance(experiment, Experiment):
+        raise TypeError(f"hw6.main takes an experiment (@hw6.experiment), not a {type(experiment).__name__}")
+    file = getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]
+    program = f"python {pasted(Path(file))}"
+    sys.exit(run.main(arguments, experiment=experiment, program=program))
