@@ -36,7 +36,7 @@ from hw6.store import contents
 from hw6.store.record import runs
 from hw6.words import quoted
 
-SWEEP_FOLDER = "hydra.sweep.dir="
+SWEEP_FOLDER, RUN_FOLDER = "hydra.sweep.dir=", "hydra.run.dir="
 SWEEPS = (",", "(")  # what a value that stands for several values has in it
 
 
@@ -90,8 +90,10 @@ class Session:
         """Run one cell, or the sweep; what the cell's job, or the sweeper, returned."""
         application = GlobalHydra.instance().hydra
         assert application is not None
-        if not self.many:
-            one = application.run(self.name, task, [*self.own, *self.task, f"hydra.mode={RunMode.RUN.name}"])
+        if not self.many:  # its directory is the one that was looked at: it may be named by the time
+            where = [] if self.undo is None else [RUN_FOLDER + quoted(str(self.undo.folder))]
+            own = [text for text in self.own if not (where and text.startswith(RUN_FOLDER))]
+            one = application.run(self.name, task, [*own, *where, *self.task, f"hydra.mode={RunMode.RUN.name}"])
             return one.return_value
         texts = [self._sweepable(text) for text in self.task]
         where = [] if self.folder is None else [SWEEP_FOLDER + quoted(str(self.folder.absolute()))]

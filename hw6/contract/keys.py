@@ -101,7 +101,6 @@ class Integer(Key):
         return value
 
 
-@dataclass(frozen=True, kw_only=True)
 class OptionalInteger(Integer):
     """A whole number in [minimum, maximum], or null."""
 
@@ -146,7 +145,6 @@ class Real(Key):
         return number + 0.0  # -0.0 and 0.0 are one value and get one id
 
 
-@dataclass(frozen=True, kw_only=True)
 class Flag(Key):
     """True or false."""
 

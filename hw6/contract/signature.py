@@ -71,13 +71,20 @@ def _key_of(parameter: inspect.Parameter, hint: Any) -> tuple[Key, Decode | None
         written = hint.__name__ if isinstance(hint, type) else "..."
         raise NoKey(f"parameter {name} has no default: write {name}: {written} = VALUE")
     key, decode = key_for(name, hint)
-    value = default.name if isinstance(default, Enum) else default
+    value = _encoded(default)
     if value is None and not _takes_null(key):
         raise NoKey(f"parameter {name} is null by default: write {name}: ... | None = None")
     try:
         return replace(key, default=key.convert(name, value)), decode
     except BadInput as mistake:
         raise NoKey(f"default {mistake}") from None
+
+
+def _encoded(default: Any) -> Any:
+    """A default as a cell holds it: members of an Enum by their names."""
+    if isinstance(default, (list, tuple)):
+        return [_encoded(entry) for entry in default]
+    return default.name if isinstance(default, Enum) else default
 
 
 def _takes_null(key: Key) -> bool:

@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch is not None else 0
     there = ThreadpoolController()
-    loaded = len(sys.modules)
+    loaded = set(sys.modules)
     try:
         with there.limit(limits=1):
             if torch is not None:
@@ -45,8 +45,12 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
         if torch is not None:
             torch.set_num_threads(threads)
-        if len(sys.modules) != loaded:
+        if any(_is_compiled(name) for name in sys.modules.keys() - loaded):
             _release_new(there, torch is None)
+
+
+def _is_compiled(name: str) -> bool:
+    return str(getattr(sys.modules.get(name), "__file__", None)).endswith((".so", ".pyd"))
 
 
 def _release_new(there: ThreadpoolController, no_torch: bool) -> None:
