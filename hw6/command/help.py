@@ -59,7 +59,7 @@ def script_help(experiment: Experiment, program: str) -> list[str]:
         "== How it runs ==",
         *_table(run),
         "",
-        "hydra.sweep.dir=FOLDER names the sweep's directory; --cfg job shows the config, --hydra-help Hydra's own flags.",
+        "hydra.sweep.dir=FOLDER names the sweep's directory; --cfg job shows the config, --hydra-help Hydra's flags.",
     ]
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from hw6.contract.answers import CellAnswers, Row, rows_of_answer
+from hw6.contract.cells import MOST_LINES
 from hw6.contract.drawing import Drawing
 from hw6.contract.experiment import PLAIN, BadExperiment, Cells, Experiment
 from hw6.contract.failure import Failure, Failures
@@ -57,6 +58,7 @@ def experiment(
     price: Said = None,
     memory: Said = None,
     rows_of: Said = None,
+    order: Sequence[str] = (),
     measured: Collection[str] = (),
     drawing: Callable[[Mapping[str, Sequence[Any]]], Drawing] = PLAIN,
     finite: bool = True,
@@ -74,6 +76,7 @@ def experiment(
         price: seconds of one core for a cell; with it a sweep uses all cores once it is worth it.
         memory: bytes that a cell needs.
         rows_of: how many rows a cell has.
+        order: parameters from the outermost to the innermost: the order in which cells run.
         measured: the metrics that are measured (times): they may differ from run to run.
         drawing: how rows are drawn, or a function to it (``hw6.Drawing``).
         finite: whether a nan or an infinity in a metric is a failure of its cell.
@@ -86,7 +89,13 @@ def experiment(
     """
 
     said = {"price": price, "memory": memory, "rows_of": rows_of, "refuse": refuse}
-    plain: dict[str, Any] = {"version": version, "objective": objective, "drawing": drawing, "finite": finite}
+    plain: dict[str, Any] = {
+        "version": version,
+        "objective": objective,
+        "drawing": drawing,
+        "finite": finite,
+        "order": order,
+    }
     plain["measured"] = measured if isinstance(measured, str) else frozenset(measured)
     made = partial(_made, name=name, metrics=None if unnamed else metrics, said=said, plain=plain)
     if unnamed:
@@ -160,7 +169,8 @@ def _returns_nothing(function: Any) -> bool:
 
     def nothing(place: int) -> bool:
         loads = code[place] if code[place].opname == "RETURN_CONST" else code[place - 1]
-        return loads.opname in {"LOAD_CONST", "RETURN_CONST"} and loads.argval is None
+        plain = loads.opname in {"LOAD_CONST", "RETURN_CONST"} and loads.argval is None
+        return plain and not code[place].is_jump_target  # to which another value may have been brought
 
     return bool(ends) and all(map(nothing, ends))
 
@@ -236,7 +246,9 @@ def _of_cells(word: str, said: Any, names: Sequence[str], decodes: Mapping[str, 
                 found[values] = _refusals(said, cell) if word == "refuse" else said(*cell)
             each.append(values)
         if word == "refuse":
-            return [mistake for mistakes in found.values() for mistake in mistakes]
+            return list({str(mistake): mistake for mistakes in found.values() for mistake in mistakes}.values())[
+                :MOST_LINES
+            ]
         return np.array([found[values] for values in each])
 
     return of_cells

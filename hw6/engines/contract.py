@@ -50,12 +50,15 @@ class Orders:
         plan: its plan.
         plan_file: the name of the file in ``folder`` that holds the plan.
         slots: how many pieces run at once.
+        fail_fast: ``ended`` stops the sweep at the first piece with a failed cell: the fewer have begun by then, the
+            better.
     """
 
     folder: Path
     plan: Plan
     plan_file: str
     slots: int
+    fail_fast: bool = False
 
 
 # Hears of a piece that ended and of its result or exception; says which pieces are to be run in consequence.
@@ -69,10 +72,13 @@ class Abilities:
     Attributes:
         tells_of_ends: ``ended`` is called as each piece ends, not when all have; ``fail_fast`` relies on it.
         knows_this_process: pieces can run in this process, which knows what was registered in it alone.
+        gets_past_deaths: a piece that kills its process keeps no other piece from its rows: the sweep goes on without
+            it, or does so when the same command is run again.
     """
 
     tells_of_ends: bool
     knows_this_process: bool
+    gets_past_deaths: bool = False
 
 
 class Engine(ABC):

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from hw6.engines.contract import Abilities, Ended, Engine, Orders, Piece, WorkerDied
+from hw6.engines.contract import Abilities, Ended, Engine, Orders, Piece, Stop, WorkerDied
 from hw6.engines.jobs import hand_directory, job_overrides, result_of
 from hw6.running.job import stored_result
 
@@ -16,7 +16,7 @@ NOT_BEGUN = object()
 
 
 class Foreign(Engine):
-    """A launcher of Hydra's.
+    """A launcher of Hydra's. It may run jobs in this process: that it gets past a death cannot be known beforehand.
 
     Args:
         make_launcher: a new launcher from the sweep's config.
@@ -29,15 +29,24 @@ class Foreign(Engine):
         self.make_launcher, self.config = make_launcher, config
 
     def run(self, pieces: Sequence[Piece], orders: Orders, ended: Ended) -> None:
-        """See Engine. A piece that may have killed a process runs alone, so that the next death has one author."""
+        """See Engine. A piece that may have killed a process runs alone, so that the next death has one author.
+
+        What a launcher is given runs to its end. A sweep that is to stop at the first failure is therefore handed over
+        by rounds, and all pieces of a round are told of before it stops.
+        """
         hand_directory(self.config, orders.folder)
-        waiting = list(pieces)
-        while waiting:
-            batch = _together(waiting)
+        waiting, stop = list(pieces), None
+        while waiting and stop is None:
+            batch = _together(waiting, orders.slots if orders.fail_fast else len(waiting))
             waiting = waiting[len(batch) :]
             for piece, result in self._round(batch, orders):
-                waiting += [piece] if result is NOT_BEGUN else ended(piece, result)
+                try:
+                    waiting += [piece] if result is NOT_BEGUN else ended(piece, result)
+                except Stop as error:
+                    stop = error
             waiting.sort(key=lambda piece: piece.number)
+        if stop is not None:
+            raise stop
 
     def _round(self, batch: Sequence[Piece], orders: Orders) -> list[tuple[Piece, Any]]:
         """What became of each piece of a batch that goes to the launcher at once."""
@@ -55,10 +64,10 @@ class Foreign(Engine):
         return list(zip(batch, map(result_of, returned), strict=True))
 
 
-def _together(waiting: Sequence[Piece]) -> list[Piece]:
-    """The first pieces that can go to the launcher at once: it numbers its jobs without gaps."""
+def _together(waiting: Sequence[Piece], most: int) -> list[Piece]:
+    """The first pieces, at most so many, that can go to the launcher at once: it numbers its jobs without gaps."""
     batch = [waiting[0]]
-    while len(batch) < len(waiting) and not (batch[-1].deaths or waiting[len(batch)].deaths):
+    while len(batch) < min(most, len(waiting)) and not (batch[-1].deaths or waiting[len(batch)].deaths):
         if waiting[len(batch)].number != batch[-1].number + 1:
             break
         batch.append(waiting[len(batch)])

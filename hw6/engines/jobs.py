@@ -15,6 +15,7 @@ from hw6.plan.text import ranges_text
 from hw6.words import quoted
 
 DIRECTORY = "hydra.sweep.dir="
+NUMBER = "${hydra.job.num}"
 
 
 def chunk_node(piece: Piece, orders: Orders) -> dict[str, Any]:
@@ -44,14 +45,14 @@ def typed_for_hydra(config: DictConfig) -> list[str]:
 
 
 def refuse_subdir(config: DictConfig) -> None:
-    """Refuse jobs whose directories would not lie below the sweep's.
+    """Refuse jobs whose directories do not have their numbers for names: by these a sweep knows which are taken.
 
     Raises:
         BadInput: what was typed, and what is allowed.
     """
     text = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index, call-overload]
-    if text.startswith(("/", "~")) or ".." in Path(text).parts:
-        raise BadInput("hydra.sweep.subdir", text, "must lie below the sweep's directory", "leave it out")
+    if text != NUMBER:
+        raise BadInput("hydra.sweep.subdir", text, f"must be {NUMBER}: a sweep counts its jobs by it", "leave it out")
 
 
 def hand_directory(config: DictConfig, folder: Path) -> None:

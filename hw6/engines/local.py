@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,27 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from hw6.engines.contract import Abilities, Ended, Engine, Orders, Piece, cores
+from hw6.contract.registry import is_of_this_process
+from hw6.engines.contract import Abilities, Ended, Engine, Orders, Piece, WorkerDied, cores
 from hw6.engines.jobs import chunk_node, hand_directory, job_overrides, result_of
 from hw6.engines.workers import Call, Task, run_calls
 
 WORTH_WORKERS = 4.0  # estimated seconds: below that, starting processes costs more than it saves
+DEADLY = ".deadly"  # in a sweep's directory while pieces run in this process, and for good once a process died of one
 
 
 class Local(Engine):
     """This machine.
+
+    One slot is this process, until a piece kills it. The sweep's directory remembers that: run again, its pieces get
+    processes of their own.
 
     Args:
         context, task_function, config: what Hydra hands to a launcher.
         composed: the configs of choices that were composed already, by their overrides.
     """
 
-    abilities = Abilities(tells_of_ends=True, knows_this_process=True)
+    abilities = Abilities(tells_of_ends=True, knows_this_process=True, gets_past_deaths=True)
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class Local(Engine):
         hand_directory(self.config, orders.folder)
         setup_globals()
         try:
-            if orders.slots > 1 and len(pieces) > 1:
+            if (orders.slots > 1 and len(pieces) > 1) or _is_deadly(orders):
                 self._in_processes(pieces, orders, ended)
             else:
                 self._here(pieces, orders, ended)
@@ -56,11 +62,16 @@ class Local(Engine):
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
     def _here(self, pieces: Sequence[Piece], orders: Orders, ended: Ended) -> None:
-        waiting, alone = deque(pieces), len(pieces) == 1
-        while waiting:
-            piece = waiting.popleft()
-            returned = _run(self._config(piece, orders, alone=alone), self.task_function, self.context)
-            waiting += ended(piece, result_of(returned))
+        waiting, alone, deadly = deque(pieces), len(pieces) == 1, orders.folder / DEADLY
+        deadly.touch()
+        try:
+            while waiting:
+                piece = waiting.popleft()
+                returned = _run(self._config(piece, orders, alone=alone), self.task_function, self.context)
+                waiting += ended(piece, result_of(returned))
+        finally:
+            with suppress(OSError):  # the directory may be gone; the sweep finds out by itself
+                deadly.unlink()
 
     def _in_processes(self, pieces: Sequence[Piece], orders: Orders, ended: Ended) -> None:
         def call(piece: Piece) -> Call:
@@ -71,6 +82,9 @@ class Local(Engine):
 
         def finished(piece: Piece, result: Any) -> list[Task]:
             # An exception here is Hydra's or the worker's: the experiment's own are rows by now.
+            if isinstance(result, WorkerDied):
+                with suppress(OSError):
+                    (orders.folder / DEADLY).touch()
             return tasks(ended(piece, result_of(result) if isinstance(result, JobReturn) else result))
 
         run_calls(tasks(pieces), orders.slots, finished)
@@ -88,6 +102,13 @@ class Local(Engine):
             config.hydra.job.id = str(piece.number)
             config.hydra.job.num = piece.number
         return config
+
+
+def _is_deadly(orders: Orders) -> bool:
+    """Whether a process died of a piece of this sweep before, and others than this one can run its pieces."""
+    return (orders.folder / DEADLY).exists() and not any(
+        is_of_this_process(block.experiment.name) for block in orders.plan.blocks
+    )
 
 
 def launch(

@@ -78,6 +78,8 @@ class _Pool:
 
     def feed(self) -> None:
         """One thread a worker: hand it a job, wait for the answer. A worker that dies is replaced."""
+        if hasattr(signal, "pthread_sigmask"):  # for the worker, from its first instant on; the main thread has its own
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process = self._start()
         while process is not None and (task := self.pending.get()) is not None:
             name, make = task
@@ -146,6 +148,8 @@ def _close(process: subprocess.Popen[bytes]) -> int:
 def serve(parent: int) -> None:
     """A worker of process ``parent``: run jobs from standard input until it ends; what they print goes to stderr."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

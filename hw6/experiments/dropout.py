@@ -7,15 +7,14 @@ on the function itself (``hw6.mathematics.dropout``). They must agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from hw6.contract.drawing import Drawing, Panel
-from hw6.contract.experiment import Cells, Columns, Experiment
-from hw6.contract.keys import Choice, Integer, Key, Real
+from hw6.contract.keys import Choice, Integer, Real
 from hw6.contract.metrics import Text
+from hw6.contract.per_cell import experiment
 from hw6.errors import BadInput
 from hw6.experiments.torch_use import TORCH_BYTES, one_thread, refuse_without_torch
 
@@ -29,23 +28,6 @@ ACTIVATIONS = (
 FEWEST_DROPPED = 32  # as in hw6.mathematics.dropout
 BYTES_A_SAMPLE = 180.0  # measured
 
-KEYS: dict[str, Key] = {
-    "activation": Choice(
-        help="s: an element-wise activation of torch.nn, by its class name", choices=ACTIVATIONS, default="ReLU"
-    ),
-    "q": Real(
-        help="the probability that an entry is dropped, in [0, 1)",
-        minimum=0.0,
-        maximum=1.0,
-        open_above=True,
-        default=0.4,
-    ),
-    "mode": Choice(
-        help="train or eval: dropout does nothing in evaluation mode", choices=("train", "eval"), default="train"
-    ),
-    "seed": Integer(help="pre-activations and masks are a function of this number", default=0),
-    "samples": Integer(help="how many pre-activations are tried", minimum=64, default=65536),
-}
 METRICS = {
     "max_difference": "largest difference between s(dropout(z)) and dropout(s(z)), masks shared",
     "inequality": "max_difference where it is more than rounding, otherwise 0",
@@ -65,19 +47,54 @@ METRICS = {
 QUANTILES = tuple(name for name in METRICS if name.startswith("difference_q"))
 
 
-def rows(cells: Cells) -> Columns:
-    """One row a cell."""
-    names = ("activation", "q", "mode", "seed", "samples")
-    with one_thread():
-        found = [_row(*cell) for cell in zip(*(cells[name].tolist() for name in names), strict=True)]
-    return dict(_columns(found))
+def refuse(q: float, samples: int) -> list[BadInput]:
+    """A probability so small that too few entries are dropped to see anything; or a package that is not there."""
+    mistakes = refuse_without_torch("dropout")
+    if q > 0.0 and q * samples < FEWEST_DROPPED:
+        allowed = f"samples={samples} is too few to see what dropout with so small a q does"
+        mistakes.append(BadInput("q", f"{q:g}", allowed, f"samples={math.ceil(FEWEST_DROPPED / q)}, or q=0"))
+    return mistakes
 
 
-def _row(activation: str, q: float, mode: str, seed: int, samples: int) -> dict[str, Any]:
+def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
+    """The largest difference by activation and q."""
+    return Drawing(
+        panels=(Panel("inequality", "largest difference beyond rounding"),),
+        x=("q",),
+        labels={"q": "dropout probability $q$", "activation": "activation"},
+        names={"mode": {"train": ("training mode",), "eval": ("evaluation mode",)}},
+        caption=("samples",),
+        best=("max_difference",),
+    )
+
+
+@experiment(
+    metrics=METRICS,
+    objective="max_difference",
+    order=("samples", "seed", "mode", "q", "activation"),
+    refuse=refuse,
+    price=lambda samples: 1e-3 + 2e-7 * samples,  # measured 5 to 25 ms for 65,536 samples in training mode
+    memory=lambda samples: TORCH_BYTES + BYTES_A_SAMPLE * samples,  # masks, both orders and their differences
+    drawing=drawing,
+)
+def dropout(
+    activation: Annotated[
+        str, Choice(help="s: an element-wise activation of torch.nn, by its class name", choices=ACTIVATIONS)
+    ] = "ReLU",
+    q: Annotated[
+        float,
+        Real(help="the probability that an entry is dropped, in [0, 1)", minimum=0.0, maximum=1.0, open_above=True),
+    ] = 0.4,
+    mode: Annotated[Literal["train", "eval"], "train or eval: dropout does nothing in evaluation mode"] = "train",
+    seed: Annotated[int, Integer(help="pre-activations and masks are a function of this number")] = 0,
+    samples: Annotated[int, Integer(help="how many pre-activations are tried", minimum=64)] = 65536,
+) -> dict[str, Any]:
+    """Whether dropout and an activation commute, by simulation and by the theorem; a quantile of nothing is missing."""
     from hw6.mathematics.dropout import compare, make, theorem
 
     s, training = make(activation), mode == "train"
-    seen, verdict = compare(s, q, training, seed, samples), theorem(s, q, training)
+    with one_thread():
+        seen, verdict = compare(s, q, training, seed, samples), theorem(s, q, training)
     values = [None] * len(QUANTILES) if seen.quantiles is None else seen.quantiles.tolist()
     return {
         "max_difference": max(seen.dropped, seen.kept),
@@ -93,69 +110,4 @@ def _row(activation: str, q: float, mode: str, seed: int, samples: int) -> dict[
     }
 
 
-def _columns(found: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Columns in the order of METRICS; where no entry differs there is no quantile, and it is masked."""
-    for name in METRICS:
-        values = [row[name] for row in found]
-        if name == "theory_reason":
-            yield name, np.array(values, dtype=object)
-        elif name not in QUANTILES:
-            yield name, np.array(values)
-        elif any(value is not None for value in values):
-            absent = np.array([value is None for value in values])
-            numbers = np.array([0.0 if value is None else value for value in values])
-            yield name, np.ma.masked_array(numbers, absent) if absent.any() else numbers
-
-
-def refuse(cells: Cells) -> list[BadInput]:
-    """What cannot be run, one mistake for each distinct one."""
-    q, samples = cells["q"], cells["samples"]
-    few = (q > 0.0) & (q * samples < FEWEST_DROPPED)
-    pairs = sorted(set(zip(q[few].tolist(), samples[few].tolist(), strict=True)))[:10]
-    mistakes = [
-        BadInput(
-            "q",
-            f"{value:g}",
-            f"samples={count} is too few to see what dropout with so small a q does",
-            f"samples={int(np.ceil(FEWEST_DROPPED / value))}, or q=0",
-        )
-        for value, count in pairs
-    ]
-    return [*mistakes, *refuse_without_torch("dropout")]
-
-
-def memory(cells: Cells) -> np.ndarray:
-    """Bytes: torch; masks, both orders and their differences."""
-    return np.asarray(TORCH_BYTES + BYTES_A_SAMPLE * cells["samples"].astype(float))
-
-
-def price(cells: Cells) -> np.ndarray:
-    """Estimated seconds of one core for each cell: measured 5 to 25 ms for 65,536 samples in training mode."""
-    return np.asarray(1e-3 + 2e-7 * cells["samples"].astype(float))
-
-
-def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
-    """The largest difference by activation and q."""
-    return Drawing(
-        panels=(Panel("inequality", "largest difference beyond rounding"),),
-        x=("q",),
-        labels={"q": "dropout probability $q$", "activation": "activation"},
-        names={"mode": {"train": ("training mode",), "eval": ("evaluation mode",)}},
-        caption=("samples",),
-        best=("max_difference",),
-    )
-
-
-EXPERIMENT = Experiment(
-    name="dropout",
-    version=1,
-    keys=KEYS,
-    metrics=METRICS,
-    rows=rows,
-    objective="max_difference",
-    order=("samples", "seed", "mode", "q", "activation"),
-    refuse=refuse,
-    price=price,
-    memory=memory,
-    drawing=drawing,
-)
+EXPERIMENT = dropout

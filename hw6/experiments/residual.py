@@ -9,31 +9,15 @@ the identity carries the gradient past layer j.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Annotated, Any, Literal
 
 from hw6.contract.drawing import Drawing, Panel
-from hw6.contract.experiment import Cells, Columns, Experiment
-from hw6.contract.keys import Choice, Flag, Integer, Key
+from hw6.contract.keys import Choice, Integer
+from hw6.contract.per_cell import experiment
 from hw6.errors import BadInput
 from hw6.experiments.torch_use import TORCH_BYTES, one_thread, refuse_without_torch
 from hw6.mathematics.activations import RESIDUAL
 
-KEYS: dict[str, Key] = {
-    "depth": Integer(help="number of layers L, the last one linear", minimum=2, maximum=100_000, default=20),
-    "width": Integer(help="entries of every hidden layer", minimum=1, default=32),
-    "input_width": Integer(help="entries of the input x", minimum=1, default=32),
-    "skip": Flag(help="residual connections in layers 2 to L-1; false: a plain network", default=True),
-    "activation": Choice(help="the activation s of the hidden layers", choices=RESIDUAL, default="tanh"),
-    "zeroed_layer": Integer(help="the layer j, 2 to L-1, at which something is set to zero; 0: none", default=0),
-    "zeroed": Choice(
-        help="what is set to zero there: A (the weights) or derivative (s' = 0)",
-        choices=("A", "derivative"),
-        default="A",
-    ),
-    "seed": Integer(help="weights, biases and input are a function of this number", default=0),
-}
 METRICS = {
     "layer": "layer l of this row",
     "gradient_norm_A": "Euclidean norm of the gradient of y_L with respect to A_l",
@@ -42,69 +26,31 @@ METRICS = {
 }
 
 
-def rows(cells: Cells) -> Columns:
-    """A row for every layer of every cell."""
-    names = ("depth", "width", "input_width", "skip", "activation", "zeroed_layer", "zeroed", "seed")
-    with one_thread():
-        found = [_layers(*cell) for cell in zip(*(cells[name].tolist() for name in names), strict=True)]
-    depths = cells["depth"].astype(np.int64)
-    columns = {
-        name: np.concatenate(values) for name, values in zip(list(METRICS)[1:], zip(*found, strict=True), strict=True)
-    }
-    layers = np.concatenate([np.arange(1, depth + 1) for depth in depths])
-    return {"layer": layers, **columns, "cell": np.repeat(np.arange(len(depths)), depths)}
+def refuse(zeroed_layer: int, depth: int) -> list[BadInput]:
+    """A layer that is not there, or a package that is not."""
+    mistakes = refuse_without_torch("residual")
+    if zeroed_layer and not 2 <= zeroed_layer < depth:
+        allowed = f"must be 0 (none) or a layer from 2 to depth-1={depth - 1}"
+        if depth <= 2:
+            allowed = "must be 0 (none): depth=2 has no layer between its first and its last"
+        mistakes.append(BadInput("zeroed_layer", zeroed_layer, allowed))
+    return mistakes
 
 
-def _layers(
-    depth: int, width: int, input_width: int, skip: bool, activation: str, zeroed_layer: int, zeroed: str, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradient norms and differences from autograd of one network, (depth,) each."""
-    from hw6.mathematics import residual
-
-    weights, biases, x = residual.draw(seed, depth, width, input_width)
-    if zeroed == "A" and zeroed_layer:
-        weights[zeroed_layer - 1].zero_()
-    flat = zeroed_layer if zeroed == "derivative" else 0
-    network = residual.Perceptron(weights, biases, activation, skip, flat)
-    trace = residual.forward(network, x)
-    gradients_b = residual.backward(network, trace)
-    norms_a, norms_b = residual.norms(trace, gradients_b)
-    return norms_a, norms_b, residual.autograd_differences(network, x, trace, gradients_b)
+def _weights(depth: int, width: int, input_width: int) -> float:
+    """The number of weights."""
+    return float(width) * input_width + (depth - 2) * float(width) * width + width
 
 
-def refuse(cells: Cells) -> list[BadInput]:
-    """What cannot be run, one mistake for each distinct one."""
-    depth, layer = cells["depth"], cells["zeroed_layer"]
-    outside = (layer != 0) & ((layer < 2) | (layer >= depth))
-    mistakes = [
-        BadInput("zeroed_layer", j, f"must be 0 (none) or a layer from 2 to depth-1={bound - 1}")
-        if bound > 2
-        else BadInput("zeroed_layer", j, "must be 0 (none): depth=2 has no layer between its first and its last")
-        for j, bound in sorted(set(zip(layer[outside].tolist(), depth[outside].tolist(), strict=True)))[:10]
-    ]
-    return [*mistakes, *refuse_without_torch("residual")]
-
-
-def _weights(cells: Cells) -> np.ndarray:
-    """The number of weights of each cell."""
-    depth, width, entries = (cells[name].astype(float) for name in ("depth", "width", "input_width"))
-    return np.asarray(width * entries + (depth - 2) * width * width + width)
-
-
-def memory(cells: Cells) -> np.ndarray:
+def memory(depth: int, width: int, input_width: int) -> float:
     """Bytes: torch; the weights, autograd's gradients, and the largest layer while it is drawn and compared."""
-    width, entries = (cells[name].astype(float) for name in ("width", "input_width"))
-    return np.asarray(TORCH_BYTES + 8.0 * (2 * _weights(cells) + 3 * width * np.maximum(width, entries)))
+    largest = float(width) * max(width, input_width)
+    return TORCH_BYTES + 8.0 * (2 * _weights(depth, width, input_width) + 3 * largest)
 
 
-def rows_of(cells: Cells) -> np.ndarray:
-    """A row a layer."""
-    return cells["depth"]
-
-
-def price(cells: Cells) -> np.ndarray:
-    """Estimated seconds of one core for each cell: measured 5e-8 a weight, most of it drawing, and 0.3 ms a layer."""
-    return np.asarray(1e-3 + 3e-4 * cells["depth"].astype(float) + 5e-8 * _weights(cells))
+def price(depth: int, width: int, input_width: int) -> float:
+    """Estimated seconds of one core: measured 5e-8 a weight, most of it drawing, and 0.3 ms a layer."""
+    return 1e-3 + 3e-4 * depth + 5e-8 * _weights(depth, width, input_width)
 
 
 def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
@@ -134,17 +80,42 @@ def drawing(values: Mapping[str, Sequence[Any]]) -> Drawing:
     )
 
 
-EXPERIMENT = Experiment(
-    name="residual",
-    version=1,
-    keys=KEYS,
+@experiment(
     metrics=METRICS,
-    rows=rows,
     objective="gradient_norm_A",
     order=("activation", "input_width", "width", "seed", "depth", "skip", "zeroed", "zeroed_layer"),
     refuse=refuse,
     price=price,
-    rows_of=rows_of,
+    rows_of=lambda depth: depth,
     memory=memory,
     drawing=drawing,
 )
+def residual(
+    depth: Annotated[int, Integer(help="number of layers L, the last one linear", minimum=2, maximum=100_000)] = 20,
+    width: Annotated[int, Integer(help="entries of every hidden layer", minimum=1)] = 32,
+    input_width: Annotated[int, Integer(help="entries of the input x", minimum=1)] = 32,
+    skip: Annotated[bool, "residual connections in layers 2 to L-1; false: a plain network"] = True,
+    activation: Annotated[str, Choice(help="the activation s of the hidden layers", choices=RESIDUAL)] = "tanh",
+    zeroed_layer: Annotated[int, Integer(help="the layer j, 2 to L-1, at which something is set to zero; 0: none")] = 0,
+    zeroed: Annotated[
+        Literal["A", "derivative"], "what is set to zero there: A (the weights) or derivative (s' = 0)"
+    ] = "A",
+    seed: Annotated[int, Integer(help="weights, biases and input are a function of this number")] = 0,
+) -> dict[str, Any]:
+    """Gradient norms by formula, and their differences from automatic differentiation, a row a layer."""
+    from hw6.mathematics import residual as formulas
+
+    with one_thread():
+        weights, biases, x = formulas.draw(seed, depth, width, input_width)
+        if zeroed == "A" and zeroed_layer:
+            weights[zeroed_layer - 1].zero_()
+        flat = zeroed_layer if zeroed == "derivative" else 0
+        network = formulas.Perceptron(weights, biases, activation, skip, flat)
+        trace = formulas.forward(network, x)
+        gradients_b = formulas.backward(network, trace)
+        norms_a, norms_b = formulas.norms(trace, gradients_b)
+        differences = formulas.autograd_differences(network, x, trace, gradients_b)
+    return dict(zip(METRICS, (range(1, depth + 1), norms_a, norms_b, differences), strict=True))
+
+
+EXPERIMENT = residual

@@ -64,7 +64,8 @@ def read(sweep: Path, wanted: Collection[str]) -> list[FailedCells]:
     for entry in _entries(sweep):
         fresh = {cell: arguments for cell, arguments in entry.cells.items() if cell in wanted and cell not in told}
         if fresh:
-            place = (entry.failure.kind, entry.failure.trace or entry.failure.message)
+            failure = entry.failure  # at one place, cells may have failed with a message each
+            place = (failure.kind, failure.trace.replace(failure.message, "") or failure.message)
             first.setdefault(place, entry.failure)
             found.setdefault(place, {}).update(fresh)
             told |= fresh.keys()

@@ -61,10 +61,12 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def shards_below(folder: Path) -> Iterator[Path]:
-    """All shards below a directory, in the order of their chunks; symbolic links are not followed."""
+    """All shards below a directory, in the order of their chunks and of writing; symbolic links are not followed."""
 
-    def order(entry: os.DirEntry[str]) -> str:
-        return (str(int(entry.name)) if entry.name.isdecimal() else entry.name).zfill(20)
+    def order(entry: os.DirEntry[str]) -> tuple[str, int, str]:
+        if entry.name.startswith(SHARD_PREFIX):
+            return SHARD_PREFIX.zfill(20), entry.stat(follow_symlinks=False).st_mtime_ns, entry.name
+        return (str(int(entry.name)) if entry.name.isdecimal() else entry.name).zfill(20), 0, ""
 
     with os.scandir(folder) as entries:
         found = sorted(entries, key=order)

@@ -321,6 +321,15 @@ def test_a_function_that_always_raises_and_a_generator_return_something() -> Non
     def yields(k: int = 1) -> Iterator[dict[str, float]]:
         yield {"y": 1.0}
 
+    def sometimes(k: int = 1) -> dict[str, float] | None:
+        return {"y": 1.0} if k else None
+
+    def within(k: int = 1) -> dict[str, float]:
+        with pytest.raises(ValueError):
+            return {"y": float(k)}
+        return {"y": 1.0}
+
+    assert [decorated(one).name for one in (sometimes, within)] == ["sometimes", "within"]
     assert decorated(raises).name == "raises"
     assert decorated(yields).name == "yields"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from commands import Command
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
 
-from hw6.engines.contract import Abilities, Engine, Orders, Piece, WorkerDied, cores
+from hw6.engines.contract import Abilities, Engine, Orders, Piece, Stop, WorkerDied, cores
 from hw6.engines.foreign import Foreign
 from hw6.engines.jobs import DIRECTORY, chunk_node, hand_directory, job_overrides, typed_for_hydra
-from hw6.engines.local import WORTH_WORKERS, Local
+from hw6.engines.local import DEADLY, WORTH_WORKERS, Local, _run
+from hw6.engines.workers import Task
 from hw6.experiments.noop import EXPERIMENT as NOOP
 from hw6.plan.plan import Axis, Block, Chunk, Plan
 from hw6.plan.text import positions_of
@@ -26,8 +28,8 @@ from hw6.running.job import ChunkResult, run_chunk
 PLAN = Plan((Block(NOOP, ("experiment=noop",), {"seed": 0}, (Axis("p", range(1, 9)),)),))
 
 
-def orders(folder: Path) -> Orders:
-    return Orders(folder, PLAN, "plan-0123456789abcdef.json", 2)
+def orders(folder: Path, *, fail_fast: bool = False) -> Orders:
+    return Orders(folder, PLAN, "plan-0123456789abcdef.json", 2, fail_fast)
 
 
 def piece(number: int, *positions: int, failure: str | None = None) -> Piece:
@@ -68,8 +70,8 @@ def test_processes_are_worth_it_from_a_few_seconds_on(workers: int | None, secon
     assert Local(None, None, config(), {}).slots(workers, seconds) == slots  # type: ignore[arg-type]
 
 
-def test_this_machine_tells_of_ends_and_knows_this_process() -> None:
-    assert Local.abilities == Abilities(tells_of_ends=True, knows_this_process=True)
+def test_this_machine_has_all_abilities() -> None:
+    assert Local.abilities == Abilities(tells_of_ends=True, knows_this_process=True, gets_past_deaths=True)
 
 
 @pytest.mark.parametrize(("count", "told"), [(7, 7), (None, 1)])
@@ -93,20 +95,91 @@ def test_one_piece_or_one_worker_starts_no_process(
     assert command("-m", "experiment=noop", *words).status == 0
 
 
-def test_a_job_knows_its_number_and_its_id(command: Command) -> None:
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of workers of each time that pieces ran in processes; here they all die."""
+    seen: list[int] = []
+
+    def run_calls(tasks: Iterable[Task], workers: int, finished: Callable[[Any, Any], Iterable[Task]]) -> None:
+        seen.append(workers)
+        waiting = list(tasks)
+        while waiting:
+            name, _ = waiting.pop()
+            waiting += finished(name, WorkerDied("a worker process was killed by SIGKILL"))
+
+    monkeypatch.setattr("hw6.engines.local.run_calls", run_calls)
+    return seen
+
+
+def test_what_killed_its_process_gets_one_of_its_own(command: Command, calls: list[int]) -> None:
+    """The mark stands while pieces run in this process; found there, this process died of one."""
+    folder = command.folder / "s"
+    words = ("-m", "experiment=noop", "workers=1", "hydra.sweep.dir=s")
+    assert command(*words, "p=3").status == 0
+    assert not (folder / DEADLY).exists()
+    (folder / DEADLY).touch()
+    assert command(*words, "p=3,4").status == 1
+    assert calls == [1]
+    assert (folder / DEADLY).exists(), "and it is not forgotten"
+
+
+def test_a_death_of_a_worker_is_remembered(command: Command, calls: list[int]) -> None:
+    words = ("-m", "experiment=noop", "workers=2", "hydra.sweep.dir=s")
+    assert command(*words, "p=3,4").status == 1
+    assert (command.folder / "s" / DEADLY).exists()
+    assert command(*words, "p=3").status == 1, "one piece alone"
+    assert calls == [2, 2]
+
+
+def test_the_mark_is_there_while_pieces_run_here(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def run(*arguments: object) -> JobReturn:
+        seen.append((command.folder / "s" / DEADLY).exists())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hw6.engines.local._run", run)
+    assert command("-m", "experiment=noop", "p=3", "hydra.sweep.dir=s").status == 130
+    assert seen == [True]
+    assert not (command.folder / "s" / DEADLY).exists(), "a process that can still tidy up has not died"
+
+
+@pytest.mark.usefixtures("third_party")
+def test_what_only_this_process_knows_runs_here_all_the_same(command: Command, calls: list[int]) -> None:
+    words = ("-m", "experiment=third_party", "hydra.sweep.dir=s")
+    assert command(*words, "n=3").status == 0
+    (command.folder / "s" / DEADLY).touch()
+    assert command(*words, "n=3,4").status == 0
+    assert calls == []
+
+
+def test_a_job_knows_its_number_and_its_id(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra's own interpolations of a job mean under hw6's engine what they mean under Hydra's."""
-    for name in ("id", "num"):
-        ran = command(
-            "-m", "experiment=noop", "p=3,4", "hydra.sweep.dir=s", f"hydra.sweep.subdir=${{hydra.job.{name}}}"
-        )
-        assert ran.status == 0, ran.err
-        assert "s/0" in ran.folders or name == "num"
+    seen: list[tuple[str, int]] = []
+
+    def run(config: DictConfig, *arguments: Any) -> JobReturn:
+        seen.append((config.hydra.job.id, config.hydra.job.num))
+        return _run(config, *arguments)
+
+    monkeypatch.setattr("hw6.engines.local._run", run)
+    for p in ("p=3", "p=4"):
+        assert command("-m", "experiment=noop", p, "hydra.sweep.dir=s").status == 0
+    assert seen == [("0", 0), ("1", 1)]
+
+
+@pytest.mark.parametrize("text", ["x_${hydra.job.num}", "${hydra.job.id}", "same", "/elsewhere", "../${hydra.job.num}"])
+def test_a_directory_of_a_job_is_called_by_its_number(command: Command, text: str) -> None:
+    """By other names a resumed sweep would begin at 0 again, in directories that are taken."""
+    ran = command("-m", "experiment=noop", "p=3", "hydra.sweep.dir=s", f"hydra.sweep.subdir={text}")
+    assert (ran.status, ran.files) == (2, [])
+    (line,) = ran.lines
+    assert line.startswith(f"hydra.sweep.subdir={text}: must be ${{hydra.job.num}}")
 
 
 def test_another_launcher_gets_pieces_for_all_cores() -> None:
     engine = Foreign(lambda: None, config())
     assert engine.slots(1, 0.0) == cores()
-    assert engine.abilities == Abilities(tells_of_ends=False, knows_this_process=False)
+    assert engine.abilities == Abilities(tells_of_ends=False, knows_this_process=False, gets_past_deaths=False)
 
 
 class Launcher:
@@ -117,8 +190,6 @@ class Launcher:
         self.rounds: list[tuple[int, list[str]]] = []
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
-        from hydra.core.utils import JobReturn, JobStatus
-
         if self.before:
             raise RuntimeError("no such queue")
         self.rounds.append((initial_job_idx, [texts[-1] for texts in job_overrides]))
@@ -182,6 +253,24 @@ def test_pieces_whose_numbers_have_a_gap_go_to_a_launcher_apart(tmp_path: Path) 
     assert [(number, len(texts)) for number, texts in launcher.rounds] == [(1, 2), (5, 2), (8, 1)]
     assert [one.number for one in seen] == [1, 2, 5, 6, 8]
     assert [result.cells for result in results] == [1] * 5
+
+
+def test_to_stop_at_a_failure_pieces_are_handed_over_by_rounds(tmp_path: Path) -> None:
+    """As many at a time as there are slots; those of the last round have run and are told of too."""
+    launcher = Launcher(tmp_path)
+    told: list[int] = []
+
+    def ended(one: Piece, result: Any) -> list[Piece]:
+        told.append(one.number)
+        if one.number == 2:
+            raise Stop
+        return []
+
+    pieces = [piece(number, number) for number in range(7)]
+    with pytest.raises(Stop):
+        Foreign(lambda: launcher, config()).run(pieces, orders(tmp_path, fail_fast=True), ended)
+    assert [(number, len(texts)) for number, texts in launcher.rounds] == [(0, 2), (2, 2)]
+    assert told == [0, 1, 2, 3]
 
 
 def test_a_launcher_that_cannot_launch_is_not_the_cells_fault(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract.faults import wait_for
 from recipes import raise_two_words, say
 
 from hw6.engines.contract import WorkerDied
@@ -188,10 +190,7 @@ def test_a_worker_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: py
 def test_no_thread_outlives_its_sweep() -> None:
     before = set(threading.enumerate())
     assert run([Call(abs, (n,)) for n in range(6)], 3) == list(range(6))
-    deadline = time.monotonic() + PATIENCE
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not set(threading.enumerate()) - before
+    wait_for(lambda: not set(threading.enumerate()) - before, PATIENCE)
 
 
 @pytest.mark.usefixtures("started")
@@ -235,6 +234,19 @@ def test_an_exception_in_the_parent_ends_all_workers() -> None:
     assert time.monotonic() - began < PATIENCE
 
 
+def test_ctrl_c_is_the_parents_to_hear_from_a_workers_first_instant_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is only starting when it comes says nothing of it, and does its job."""
+    popen = subprocess.Popen
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        process = popen(*args, **kwargs)
+        process.send_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr("hw6.engines.workers.subprocess.Popen", interrupted)
+    assert run([Call(math.sqrt, (9.0,)), Call(signal.pthread_sigmask, (signal.SIG_BLOCK, ()))], 1) == [3.0, set()]
+
+
 @pytest.mark.usefixtures("started")
 def test_a_worker_sees_the_search_path_of_its_parent(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "only_here.py").write_text("def double(x):\n    return 2 * x\n")
@@ -276,10 +288,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Any) -> None:
     finally:
         parent.kill()
         parent.wait()
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and any(_runs(child) for child in children):
-        time.sleep(0.1)
-    assert not any(_runs(child) for child in children)
+    wait_for(lambda: not any(_runs(child) for child in children), PATIENCE)
 
 
 def _runs(pid: int) -> bool:

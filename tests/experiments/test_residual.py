@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from recipes import assert_same_rows
+from recipes import answers_of, assert_same_rows
 
 from hw6.experiments.residual import EXPERIMENT, METRICS
 from hw6.figures.curves import curves
@@ -77,11 +77,9 @@ def test_bits_depend_on_the_cell_alone() -> None:
         for activation in ("gelu", "tanh")
         for skip in (True, False)
     ]
-    whole = EXPERIMENT.rows(batch(*cells))
-    for index, cell in enumerate(cells):
-        alone = EXPERIMENT.rows(batch(cell))
-        for name in METRICS:
-            assert alone[name].tobytes() == whole[name][whole["cell"] == index].tobytes(), (cell, name)
+    whole = answers_of(EXPERIMENT, batch(*cells))
+    for rows, cell in zip(whole, cells, strict=True):
+        assert answers_of(EXPERIMENT, batch(cell)) == [rows], cell
 
 
 @pytest.mark.slow
@@ -178,9 +176,9 @@ def test_the_figure_by_layer_and_depth_is_a_map(command: Command) -> None:
 
 def test_metrics_are_complete_and_cells_have_a_price() -> None:
     cells = batch({}, {"depth": 60})
-    rows = EXPERIMENT.rows(cells)
-    assert [name for name in rows if name != "cell"] == list(METRICS)
-    assert np.bincount(rows["cell"]).tolist() == EXPERIMENT.rows_of(cells).tolist() == [6, 60]
+    found = answers_of(EXPERIMENT, cells)
+    assert {tuple(row) for rows in found for row in rows} == {tuple(METRICS)}
+    assert [len(rows) for rows in found] == EXPERIMENT.rows_of(cells).tolist() == [6, 60]
     assert set(EXPERIMENT.order) == set(EXPERIMENT.keys) == set(BASE)
     assert (EXPERIMENT.price(cells) > 0.0).all()
     assert (EXPERIMENT.memory(cells) > 0.0).all()
