@@ -4,8 +4,9 @@
 
 - noop: sweeps of 100,000 cells that compute nothing, less the same command with one cell: microseconds (wall clock,
   and processor time, which a busy machine blurs less) and bytes of peak resident memory a cell. With two axes (p and
-  seed), with one, and with an experiment that another package brings (a distribution with an entry point, made for the
-  occasion). One million cells: the whole process.
+  seed), with one, with an experiment that another package brings (a distribution with an entry point, made for the
+  occasion), and with a function of one cell in a file (``@hw6.experiment``), of which the whole process is timed too.
+  One million cells: the whole process.
 - load: ``hw6.load`` of one million rows of double_descent in 100 shards, real rows repeated under new ids and seeds.
   Seconds of the call alone, in a process that has imported hw6.load and pandas but read nothing; of the whole process
   beside it; peak memory is that of the whole process.
@@ -57,6 +58,15 @@ EXPERIMENT = Experiment(
 )
 '''
 
+ONE_CELL = '''
+"""A function of one cell that does nothing."""
+import hw6
+
+@hw6.experiment(metrics={"y": "a number"})
+def trivial(p: int = 100, seed: int = 0):
+    return {"y": p}
+'''
+
 
 @dataclass(frozen=True)
 class Line:
@@ -82,6 +92,8 @@ def line(what: str, values: Sequence[float], unit: str, target: float | None) ->
 def per_cell(folder: Path, repeat: int) -> list[Line]:
     """100,000 cells against one cell of the same command."""
     package = outside_package(folder)
+    (folder / "trivial.py").write_text(ONE_CELL)
+    function = f"experiment={folder / 'trivial.py'}:trivial"
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
     commands: dict[str, tuple[Sequence[str], Sequence[str], dict[str, str]]] = {
         "noop, p x seed": (("experiment=noop", "p=1:1001", "seed=0:100"), ("experiment=noop", "p=1", "seed=0"), {}),
@@ -91,7 +103,9 @@ def per_cell(folder: Path, repeat: int) -> list[Line]:
             ("experiment=outside", "p=1", "seed=0"),
             {"PYTHONPATH": path},
         ),
+        "a function of one cell, p x seed": ((function, "p=1:1001", "seed=0:100"), (function, "p=1", "seed=0"), {}),
     }
+    wholes: list[float] = []  # of the last one
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     processor: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
@@ -101,12 +115,13 @@ def per_cell(folder: Path, repeat: int) -> list[Line]:
             seconds[name].append(1e6 * (whole.seconds - single.seconds) / (CELLS - 1))
             processor[name].append(1e6 * (whole.processor - single.processor) / (CELLS - 1))
             memory[name].append((whole.peak - single.peak) / (CELLS - 1))
+        wholes.append(whole.seconds)
     lines = []
     for name in commands:
         lines.append(line(f"{name}: time a cell", seconds[name], "us", 12.0))
         lines.append(line(f"{name}: processor time a cell", processor[name], "us", None))
-        lines.append(line(f"{name}: peak memory a cell", memory[name], "bytes", 400.0))
-    return lines
+        lines.append(line(f"{name}: peak memory a cell", memory[name], "bytes", None if "function" in name else 400.0))
+    return [*lines, line("a function of one cell, 100,000 cells: whole process", wholes, "s", 3.0)]
 
 
 def outside_package(folder: Path) -> Path:

@@ -32,6 +32,12 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> NoRe
     refuse_while_loading("hw6.main")
     if not isinstance(experiment, Experiment):
         raise TypeError(f"hw6.main takes an experiment (@hw6.experiment), not a {type(experiment).__name__}")
-    file = getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]
-    program = f"python {pasted(Path(file))}"
-    sys.exit(run.main(arguments, experiment=experiment, program=program))
+    sys.exit(run.main(arguments, experiment=experiment, program=_program()))
+
+
+def _program() -> str:
+    """What was typed before the arguments: ``python FILE.py``, or ``python -m PACKAGE.MODULE``."""
+    script = sys.modules["__main__"]
+    if getattr(script, "__spec__", None) is not None and script.__spec__ is not None:
+        return f"python -m {script.__spec__.name.removesuffix('.__main__')}"
+    return f"python {pasted(Path(getattr(script, '__file__', None) or sys.argv[0]))}"

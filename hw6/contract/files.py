@@ -7,6 +7,7 @@ as that package's module, relative imports and all.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import sys
@@ -173,11 +174,31 @@ def _alone(path: Path) -> ModuleType:
     assert spec is not None
     module = sys.modules[name] = module_from_spec(spec)
     try:  # from its own bytes: a cached one of the same second and size would be another file's code
-        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+        tree = ast.parse(path.read_bytes(), str(path))
+        _refuse_hidden(tree, path.parent)
+        exec(compile(tree, str(path), "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _refuse_hidden(tree: ast.AST, folder: Path) -> None:
+    """Refuse to take a module from elsewhere for the one beside a file, because it was loaded first.
+
+    Raises:
+        ImportError: which one, and from where.
+    """
+    for node in ast.walk(tree):
+        absolute = isinstance(node, ast.ImportFrom) and node.level == 0 and node.module
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else [absolute] if absolute else []
+        for name in (str(one).partition(".")[0] for one in names):
+            beside = next(
+                (one for one in (folder / f"{name}.py", folder / name / "__init__.py") if one.is_file()), None
+            )
+            there = getattr(sys.modules.get(name), "__file__", None)
+            if beside is not None and there is not None and Path(there).resolve() != beside.resolve():
+                raise ImportError(f"it wants {name}, but not the one of {there}, which is loaded: rename {beside.name}")
 
 
 def _of_package(path: Path, packages: list[str]) -> ModuleType:

@@ -116,6 +116,20 @@ def test_a_module_beside_a_file_is_found(command: Command) -> None:
     assert command.sweep("experiment=with_helper.py:waves", "k=2")["y"].tolist() == [6.0]
 
 
+def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_a_file(command: Command) -> None:
+    """The first of two helpers of one name would make the rows of both."""
+    for name, factor in (("one", 3.0), ("two", 4.0)):
+        folder = command.folder / name
+        folder.mkdir()
+        (folder / "of_one_name.py").write_text(f"def height(k):\n    return {factor} * k\n")
+        text = WAVES.replace("import math", "from of_one_name import height").replace("math.sin(k + seed)", "height(k)")
+        (folder / "waves.py").write_text(text)
+    assert command.sweep("experiment=one/waves.py:waves", "k=2")["y"].tolist() == [6.0]
+    ran = command("-m", "experiment=two/waves.py:waves", "k=2")
+    assert (ran.status, ran.files) == (2, [])
+    assert "it wants of_one_name, but not the one of" in ran.lines[0]
+
+
 def test_a_file_of_a_package_is_imported_as_its_module(command: Command) -> None:
     inner = command.folder / "wave_package" / "deep"
     inner.mkdir(parents=True)
