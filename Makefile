@@ -1,14 +1,16 @@
 # The two commands of the README are `make run` and `make test`; each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+OLDEST := .venv-oldest/bin
+OLDEST_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint types format smoke bench clean
+.PHONY: help setup run test test-slow test-oldest lint types format smoke bench clean
 
 help:
 	@echo "make run    the double-descent sweep, its table and its figure"
 	@echo "make test   the tests (under 3 minutes once set up)"
-	@echo "also: test-slow lint types format smoke bench clean"
+	@echo "also: test-slow test-oldest lint types format smoke bench clean"
 
 setup: .venv/.ready
 
@@ -29,6 +31,16 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow -n auto --strict-skips
+
+# On the oldest versions that pyproject.toml allows, and the oldest Python where it is there; tells what the tests cover.
+test-oldest: .venv-oldest/.ready
+	$(OLDEST)/python -m pytest -q -n auto --cov --cov-report=term:skip-covered --no-cov-on-fail
+
+.venv-oldest/.ready: requirements-oldest.txt pyproject.toml
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	$(OLDEST)/python -m pip install --quiet --disable-pip-version-check -r requirements-oldest.txt
+	$(OLDEST)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .
@@ -56,4 +68,4 @@ bench: setup
 	$(BIN)/python benchmarks/stm_conv.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -14,8 +14,9 @@ from hw6.errors import NoResults, exit_status
 from hw6.store import directory
 from hw6.store.compact import compact_below
 from hw6.store.frame import load, provenance
+from hw6.store.record import way_on
 from hw6.store.tries import sweep_of
-from hw6.words import common_folder, pasted
+from hw6.words import common_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def _set_aside(damaged: Sequence[Path]) -> None:
         if (sweep / directory.PROVENANCE).exists():
             with suppress(OSError):  # a folder that can only be read stays as it is
                 where = directory.set_aside(path, sweep)
-                again = f"its cells run again with python -m hw6.run resume={pasted(sweep)}"
+                again = f"its cells run again with {way_on(sweep)}"
                 print(f"hw6: {path.name}: set aside as {where}; {again}", file=sys.stderr)
 
 

@@ -188,12 +188,13 @@ def _planned(typed: CommandLine, asked: Run) -> Outcome | None:
 
 def _job(line: CommandLine, asked: Run) -> Job:
     """The task function of a command, which knows what was typed and where experiments are found."""
-    from hw6.contract.registry import sources
+    from hw6.contract.registry import given_here, sources
     from hw6.running.job import Job
-    from hw6.store.record import Command
+    from hw6.store.record import PROMPT, Command
 
     found = sources()
-    command = Command(asked.typed.arguments, (), asked.program, {name: one.reference for name, one in found.items()})
+    program = PROMPT if given_here() - found.keys() else asked.program
+    command = Command(asked.typed.arguments, (), program, {name: one.reference for name, one in found.items()})
     expanded = command.with_files(line.arguments)
     return Job(replace(command, expanded=expanded), found, asked.silent, asked.began)
 

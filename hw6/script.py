@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from hw6.contract.experiment import Experiment
 from hw6.contract.files import refuse_while_loading
+from hw6.errors import BadInput, exit_status, refuse
 from hw6.words import pasted
 
 
@@ -25,14 +26,15 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> NoRe
     Raises:
         SystemExit: with the exit status of ``python -m hw6.run``.
         Hw6Error: the file is being loaded by another command, which wants what it defines alone.
-        TypeError: this is no experiment.
     """
     from hw6 import run
 
     refuse_while_loading("hw6.main")
     if not isinstance(experiment, Experiment):
-        raise TypeError(f"hw6.main takes an experiment (@hw6.experiment), not a {type(experiment).__name__}")
-    sys.exit(run.main(arguments, experiment=experiment, program=_program()))
+        name = getattr(experiment, "__name__", type(experiment).__name__)
+        mistake = BadInput("hw6.main", name, "is no experiment", "write @hw6.experiment(metrics=...) above a function")
+        raise SystemExit(exit_status(lambda: refuse([mistake])))
+    raise SystemExit(run.main(arguments, experiment=experiment, program=_program()))
 
 
 def _program() -> str:

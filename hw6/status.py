@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hw6.contract.files import is_reference
+from hw6.contract.registry import experiment_names
 from hw6.errors import Hw6Error, NoResults, exit_status, tell
 from hw6.store import directory, failures, shards
 from hw6.store.lock import Owner, owner
-from hw6.store.record import runs
-from hw6.words import RUN, counted, duration, pasted, safe, short
+from hw6.store.record import CHOICE, call_of, runs, way_on
+from hw6.words import RUN, counted, duration, safe, short, unquoted
 
 WATCH_EVERY = 2.0  # seconds between looks with --watch
 
@@ -55,7 +57,7 @@ class Status:
         state += f", {self.failed:,} failed" if self.failed else ""
         state += f", {counted(self.damaged, 'damaged shard')}" if self.damaged else ""
         if self.owner is None:
-            rest = f", {self.left:,} missing ({RUN} resume={pasted(self.folder)})" if self.left else ""
+            rest = f", {self.left:,} missing ({way_on(self.folder)})" if self.left else ""
             return [state + rest]
         remaining = f", {duration(self.left / self.speed)} left" if self.speed else ""
         return [state, f"  running: {self.owner}, {self.speed:,.0f} cells/s{remaining}"]
@@ -145,11 +147,19 @@ def _tell_failures(paths: Sequence[Path]) -> int:
             print(f"\n{entry.count:,} failed: {safe(failure.kind)}: {safe(failure.message)}")
             print("".join(f"  {safe(line)}\n" for line in failure.trace.splitlines()), end="")
             cell, arguments = next(iter(entry.cells.items()))
-            print(f"to run one of them alone ({safe(cell)}):\n  {RUN} {safe(shlex.join(arguments))}")
+            print(f"to run one of them alone ({safe(cell)}):\n  {safe(_command(arguments))}")
         rest = len(ids) - sum(entry.count for entry in told)
         if rest:
             print(f"\n{counted(rest, 'more failed cell')}: see error_type and error_message in its table")
     return 0
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """What runs a cell alone; of an experiment that no command finds, the call that does."""
+    chosen = [text.removeprefix(CHOICE) for text in arguments if text.startswith(CHOICE)]
+    if chosen and not is_reference(unquoted(chosen[0])) and chosen[0] not in experiment_names():
+        return call_of(arguments)
+    return f"{RUN} {shlex.join(arguments)}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,8 +42,18 @@ def safe(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text in quotes, as Hydra's grammar reads it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A text in quotes, as Hydra's grammar reads it: a backslash counts before a quote and at the end alone."""
+    inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    end = re.search(r"\\*$", inner)
+    return f"'{inner}{end[0] if end else ''}'"
+
+
+def unquoted(text: str) -> str:
+    """The inverse of ``quoted``, for either kind of quotes; a text without them is itself."""
+    mark = text[:1]
+    if mark not in {"'", '"'} or len(text) < 2 or not text.endswith(mark):
+        return text
+    return re.sub(rf"(\\+)({mark}|$)", lambda found: "\\" * (len(found[1]) // 2) + found[2], text[1:-1])
 
 
 def common_folder(paths: Sequence[str | os.PathLike[str]]) -> Path:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hw6.command.line import CommandLine, elements
 from hw6.contract.experiment import Experiment
 from hw6.contract.files import is_reference, load
+from hw6.contract.registry import EXPERIMENTS
 from hw6.errors import BadInput
+from hw6.words import unquoted
 
 CHOICE = "experiment="
 _CHOICES = re.compile(r"(choice|shuffle|sort)\((.*)\)", re.DOTALL)
@@ -48,12 +52,17 @@ def chosen(line: CommandLine, own: Experiment | None = None) -> Chosen:
         names = []
         function, inner = _taken_apart(text.removeprefix(CHOICE))
         for name in elements(inner):
-            plain = name.strip("'\"")
+            plain = unquoted(name)
             if is_reference(plain):
                 experiment = found.get(plain) or load(plain)
                 found[plain] = experiment
                 loaded.append(experiment)
                 name = experiment.name
+            elif ".py" in plain.lower():
+                raise BadInput("experiment", plain, "must be FILE.py:NAME", f"such as {CHOICE}knn.py:knn")
+            elif (file := Path(f"{plain.partition(':')[0]}.py")).is_file() and plain not in EXPERIMENTS:
+                allowed = f"experiments of one's own are chosen by their files: there is {file}"
+                raise BadInput("experiment", plain, allowed, f"{CHOICE}{file}:{plain.partition(':')[2] or file.stem}")
             if own is not None and name != own.name:
                 allowed = f"this command runs {own.name} alone"
                 raise BadInput("experiment", plain, allowed, "leave it out, or use python -m hw6.run")
@@ -73,11 +82,12 @@ def refuse_remembered(overrides: Sequence[str], folder: object) -> None:
     """
     for text in overrides:
         for name in elements(_taken_apart(text.removeprefix(CHOICE))[1]) if text.startswith(CHOICE) else ():
-            plain = name.strip("'\"")
+            plain = unquoted(name)
             if is_reference(plain):
                 file = plain.rpartition(":")[0]
                 allowed = f"is a sweep of an experiment in {file}, and a record imports no file"
-                hint = f"type {CHOICE}{plain} beside it, or python {file} resume={folder}"
+                words = shlex.quote(CHOICE + name), shlex.quote(file), shlex.quote(f"resume={folder}")
+                hint = f"type {words[0]} beside it, or python {words[1]} {words[2]}"
                 raise BadInput("resume", folder, allowed, hint)
 
 

@@ -129,7 +129,8 @@ def elements(text: str) -> list[str]:
     found, depth, quote, current = [], 0, "", ""
     for character in text:
         if quote:
-            quote = "" if character == quote else quote
+            escaped = (len(current) - len(current.rstrip("\\"))) % 2  # by the backslashes before it
+            quote = "" if character == quote and not escaped else quote
         elif character in "\"'":
             quote = character
         elif character in "([{":

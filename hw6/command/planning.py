@@ -96,7 +96,7 @@ def make_plan(
 def _sweep_mistake(one: ParsedOverride) -> BadInput:
     if one.key in FRAMEWORK_KEYS - {"experiment"}:
         return BadInput(one.key, one.shown, "is the same for all cells and cannot be swept")
-    return BadInput(one.key, one.shown, "several values are a sweep", "add -m: python -m hw6.run -m ...")
+    return BadInput(one.key, one.shown, "several values are a sweep", "add -m before it")
 
 
 def _splits(one: ParsedOverride) -> BadInput:

@@ -12,7 +12,7 @@ from hw6.command.shorthands import experiments_meant
 from hw6.contract.registry import experiment_named
 from hw6.errors import BadInput
 from hw6.store import directory, record
-from hw6.words import quoted
+from hw6.words import quoted, unquoted
 
 LATEST = "latest"
 FORGOTTEN = ("resume=", "hydra.sweep.dir=", "retry=", "changed=", "dry_run=", "fail_fast=")  # of a remembered command
@@ -30,7 +30,7 @@ def resumed(line: CommandLine, outputs: Path) -> CommandLine:
     asked = [text for text in line.overrides if text.startswith("resume=")]
     if not asked:
         return line
-    name = asked[-1].partition("=")[2].strip("'\"")
+    name = unquoted(asked[-1].partition("=")[2])
     folder = _folder(name, outputs)
     typed = [text for text in line.overrides if not text.startswith("resume=")]
     remembered = _renamed(split(_command(folder)))

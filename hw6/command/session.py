@@ -33,6 +33,7 @@ from hw6.contract.keys import RUN_KEYS
 from hw6.errors import FULL_ERROR, BadInput, Hw6Error
 from hw6.plan.plan import Plan
 from hw6.store import contents
+from hw6.store.directory import beside
 from hw6.store.record import runs
 from hw6.words import quoted
 
@@ -148,8 +149,10 @@ class Session:
                 raise BadInput(
                     "dry_run", True, "stands in a config, which runs", "type dry_run=true on the command line"
                 )
-            _check_folder(config.hydra.run.dir)
-            self.undo = Undo(Path(config.hydra.run.dir))
+            named = any(text.startswith(RUN_FOLDER) for text in self.own)
+            folder = Path(config.hydra.run.dir) if named else beside(Path(config.hydra.run.dir))
+            _check_folder(folder)
+            self.undo = Undo(folder, f"{config.hydra.job.name}.log")
         return plan
 
     def take_back(self) -> None:
@@ -199,7 +202,7 @@ def _raised_by_hydra(error: BaseException) -> bool:
 def _unused(folder: Path, *, named: bool) -> Path:
     """A directory for Hydra's own sweepers, which number their jobs from 0 and would overwrite an earlier sweep's."""
     number = 2
-    candidate = folder
+    candidate = folder = folder if named else beside(folder)
     while not named and candidate.exists():
         candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     if contents.is_sweep(candidate):
@@ -207,10 +210,10 @@ def _unused(folder: Path, *, named: bool) -> Path:
     return candidate
 
 
-def _check_folder(folder: str) -> None:
+def _check_folder(folder: Path) -> None:
     """Refuse a directory that cannot be made, or is not for a single run, before Hydra writes there."""
-    path = Path(folder).absolute()
-    if path.is_dir() and contents.is_sweep(path, "hydra.run.dir"):
+    path = folder.absolute()
+    if contents.is_sweep(path, "hydra.run.dir"):
         runs(path)  # refuses a record that cannot be read
         if any(path.glob("plan-*.json")):
             raise BadInput("hydra.run.dir", folder, "holds a sweep", "choose another directory")

@@ -1,33 +1,36 @@
-"""Taking back a directory that a command made, where nothing is to be written after all."""
+"""Taking back what a single run began to write, where nothing is to be written after all."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
+CONFIGS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # what Hydra writes into .hydra before a job begins
+
 
 class Undo:
-    """What was there before a directory was written to.
+    """What was there before a single run: of the files that Hydra writes, and of nothing else.
 
     Args:
-        folder: the directory, which may not exist yet.
+        folder: the run's directory, which may not exist yet.
+        log: the name of the job's log in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, log: str) -> None:
         self.folder = folder.absolute()
-        self.before = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
-        self.missing = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
+        inner = self.folder / ".hydra"
+        files = [*(inner / name for name in CONFIGS), self.folder / log]
+        self.before = {path: path.read_bytes() if path.is_file() else None for path in files}
+        self.missing = [one for one in (inner, self.folder, *self.folder.parents) if not one.exists()]
 
     def back(self) -> None:
-        """Remove what has come since then, and the directories that were made for it where nothing else is in them."""
-        for name in set(os.listdir(self.folder)) - self.before if self.folder.is_dir() else ():
-            path = self.folder / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        """Put these files back as they were, and remove the directories that were made if nothing else is in them."""
+        for path, content in self.before.items():
+            with suppress(OSError):
+                if content is None:
+                    path.unlink()
+                else:
+                    path.write_bytes(content)
         for folder in self.missing:
-            with suppress(OSError):  # another command has written beside it by now
+            with suppress(OSError):  # somebody has written into it by now
                 folder.rmdir()

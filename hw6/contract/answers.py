@@ -56,9 +56,11 @@ def rows_of_answer(answer: Any, metrics: Mapping[str, str], example: str) -> lis
     if type(answer) is dict and answer.keys() == metrics.keys() and SCALARS.issuperset(map(type, answer.values())):
         return [dict(answer)]
     if hasattr(answer, "keys") and hasattr(answer, "__getitem__"):  # a mapping, or a pandas frame
+        if len(set(answer.keys())) < len(answer.keys()):
+            raise BadRows("it returned several columns of one name")
         return _unfolded({name: answer[name] for name in answer.keys()}, metrics, example)  # noqa: SIM118 - frames too
     if answer is None or isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
-        what = "nothing" if answer is None else f"a {type(answer).__name__}"
+        what = "nothing" if answer is None else f"{type(answer).__name__} {answer!r:.40}"
         raise BadRows(f"it returned {what}: write return {example}")
     rows: list[Row] = []
     for row in answer:
@@ -118,7 +120,7 @@ def _length(value: Any, kind: str) -> int | None:
 
 def _entries(value: Any) -> list[Any]:
     """The entries of a column as plain values where it can say them itself, copied in any case."""
-    return list(value.tolist()) if hasattr(value, "tolist") else list(value)
+    return list(value.tolist()) if hasattr(value, "tolist") and not _is_time(value) else list(value)
 
 
 def _plain(value: Any, kind: str) -> Any:
@@ -127,6 +129,13 @@ def _plain(value: Any, kind: str) -> Any:
         return value
     if isinstance(kind, Counts) and value is not None:
         return np.array(value) if isinstance(value, (list, tuple, np.ndarray)) else value
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+    if isinstance(value, np.ma.MaskedArray) and value.ndim == 0 and np.ma.is_masked(value):
+        return None
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not _is_time(value):
         return value.item()
     return value
+
+
+def _is_time(value: Any) -> bool:
+    """Whether NumPy would say a time as a whole number."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")

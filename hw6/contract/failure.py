@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from hw6.errors import BadInput, described, written
+from hw6.errors import BadInput, BadInputs, described, written
 
 LONGEST_TRACE = 20_000  # characters
 _PACKAGE = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ class Failures:
         where = (type(error), *lines)
         if where not in self.traces:
             self.traces[where] = _text(error, place) if lines else ""
-        return Failure(*described(error), self.traces[where], isinstance(error, BadInput))
+        return Failure(*described(error), self.traces[where], isinstance(error, (BadInput, BadInputs)))
 
 
 def _below(trace: TracebackType | None) -> TracebackType | None:

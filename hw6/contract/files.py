@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,6 +72,9 @@ def load(reference: str) -> Experiment:
     match = REFERENCE.fullmatch(reference)
     assert match is not None
     path, name = Path(match["file"]).expanduser().absolute(), match["name"] or ""
+    path = (
+        path.resolve() if path.is_symlink() else path
+    )  # modules stand beside the file itself, as for Python's scripts
     if not path.is_file():
         beside = [one.name for one in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise BadInput("experiment", reference, f"there is no file {match['file']}", nearest(path.name, beside))
@@ -91,14 +94,18 @@ def load(reference: str) -> Experiment:
     elif name:
         allowed = f"{path.name} has no {name}" + (f"; it has {listed}" if found else ", and no experiment at all")
         hint = nearest(name, found) or ("" if found else "write @hw6.experiment(metrics=...) above a function")
+    elif found:
+        allowed, hint = f"{path.name} has {len(found)} experiments: say which, as FILE.py:NAME", listed
     else:
-        allowed = f"{path.name} has {len(found) or 'no'} experiments: say which, as FILE.py:NAME"
-        hint = listed
+        allowed, hint = f"{path.name} has no experiment", "write @hw6.experiment(metrics=...) above a function"
     raise BadInput("experiment", reference, allowed, hint)
 
 
 def source_of(experiment: Experiment) -> Source | None:
-    """Where other processes find an experiment of this one; None where they cannot, as in a notebook."""
+    """Where other processes find an experiment of this one; None where they cannot, as in a notebook.
+
+    A file that would run a command when it is loaded (``hw6.main`` without a guard) is no such place.
+    """
     own = getattr(experiment, "function", experiment.rows)
     for name in dict.fromkeys((getattr(own, "__module__", None), "__main__")):
         module = sys.modules.get(name) if isinstance(name, str) else None
@@ -107,9 +114,25 @@ def source_of(experiment: Experiment) -> Source | None:
             continue
         for variable, value in list(vars(module).items()):
             if value is experiment:
-                path = Path(file).absolute()
-                return Source(str(path), variable, _digest(path))
+                path = Path(file).resolve() if Path(file).is_symlink() else Path(file).absolute()
+                return None if _runs_when_loaded(path) else Source(str(path), variable, _digest(path))
     return None
+
+
+def _runs_when_loaded(path: Path) -> bool:
+    """Whether loading a file would run a command: ``hw6.main(...)`` or ``hw6.run_sweep(...)`` at its top level."""
+    pending: list[ast.AST] = [*ast.parse(path.read_bytes()).body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"hw6.main", "hw6.run_sweep"}:
+            return True
+        pending += ast.iter_child_nodes(node)
+    return False
 
 
 def refuse_while_loading(what: str) -> None:
@@ -175,7 +198,7 @@ def _alone(path: Path) -> ModuleType:
     module = sys.modules[name] = module_from_spec(spec)
     try:  # from its own bytes: a cached one of the same second and size would be another file's code
         tree = ast.parse(path.read_bytes(), str(path))
-        _refuse_hidden(tree, path.parent)
+        _refuse_hidden(tree, path)
         exec(compile(tree, str(path), "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
@@ -183,8 +206,8 @@ def _alone(path: Path) -> ModuleType:
     return module
 
 
-def _refuse_hidden(tree: ast.AST, folder: Path) -> None:
-    """Refuse to take a module from elsewhere for the one beside a file, because it was loaded first.
+def _refuse_hidden(tree: ast.AST, path: Path) -> None:
+    """Refuse to take a module from elsewhere for the one beside a file, because it was loaded or found first.
 
     Raises:
         ImportError: which one, and from where.
@@ -192,13 +215,20 @@ def _refuse_hidden(tree: ast.AST, folder: Path) -> None:
     for node in ast.walk(tree):
         absolute = isinstance(node, ast.ImportFrom) and node.level == 0 and node.module
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else [absolute] if absolute else []
-        for name in (str(one).partition(".")[0] for one in names):
-            beside = next(
-                (one for one in (folder / f"{name}.py", folder / name / "__init__.py") if one.is_file()), None
-            )
-            there = getattr(sys.modules.get(name), "__file__", None)
+        for name in {str(one).partition(".")[0] for one in names} - {path.stem}:
+            places = (path.parent / f"{name}.py", path.parent / name / "__init__.py")
+            beside = next((one for one in places if one.is_file()), None)
+            there = _origin(name) if beside is not None else None
             if beside is not None and there is not None and Path(there).resolve() != beside.resolve():
-                raise ImportError(f"it wants {name}, but not the one of {there}, which is loaded: rename {beside.name}")
+                raise ImportError(f"it imports {name}, which is {there}, and not the one beside it: rename that one")
+
+
+def _origin(name: str) -> str | None:
+    """Where a module comes from, or would come from; None for one that has no file or is not there."""
+    if name in sys.modules:
+        return getattr(sys.modules[name], "__file__", None) or name
+    spec = find_spec(name)
+    return None if spec is None else spec.origin
 
 
 def _of_package(path: Path, packages: list[str]) -> ModuleType:
@@ -212,8 +242,8 @@ def _of_package(path: Path, packages: list[str]) -> ModuleType:
 
 
 def _search(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    if str(folder) not in sys.path:  # last: a module of one's own hides none of Python's and of what is installed
+        sys.path.append(str(folder))
 
 
 def _line(error: BaseException, path: Path) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hw6.errors import BadInput, nearest
+from hw6.errors import BadInput, nearest, show
 
 Value = Any  # a converted value of a key: int, float, bool, str, a tuple of int, or None
 LARGEST = 2**63 - 1  # integers are stored as int64
@@ -50,7 +50,7 @@ class Key:
 
     help: str
     default: Any = UNSET
-    hints: Mapping[Any, str] = field(default_factory=dict)
+    hints: Mapping[Any, str] = field(default_factory=dict, hash=False)
     omitted_at: Any = UNSET
     formerly: str = ""
     resolves: bool = False
@@ -167,7 +167,7 @@ class Choice(Key):
     """One of a list of names; an alias (``auto``) stands for one of them and is replaced before anything else."""
 
     choices: tuple[str, ...]
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def allowed(self) -> str:
@@ -176,8 +176,8 @@ class Choice(Key):
 
     def accept(self, value: object) -> str:
         """The value as str; ValueError if it is not allowed."""
-        if not isinstance(value, str):
-            raise ValueError
+        if not isinstance(value, str):  # a name such as 2 or true arrives as what it looks like
+            value = show(value)
         value = self.aliases.get(value, value)
         if value not in self.choices:
             raise ValueError
@@ -256,4 +256,4 @@ FRAMEWORK_KEYS = frozenset({"experiment", "objective", "resume", "chunk", "hydra
 # Config groups and run keys: a key or metric that began with one of these could not be set, or would hide it. Some are
 # for later releases, in which experiments of today must still run.
 GROUPS = frozenset({"lambda", "data", "features", "device", "engine"})
-RESERVED = FRAMEWORK_KEYS | {"engine", "keep", "order", "tag", "note", "sweep", "cell"}
+RESERVED = FRAMEWORK_KEYS | {"defaults", "engine", "keep", "order", "tag", "note", "sweep", "cell"}

@@ -32,8 +32,8 @@ from hw6.contract.signature import Decode, NoKey, keys_of
 from hw6.errors import FULL_ERROR, BadInput, tell
 
 PATIENCE = 2.0  # seconds after which finished cells are handed over to be stored
-# What may be said of each cell: a function of some of its parameters by name, or of one argument of another name, which
-# is all cells as columns (as in Experiment); a number is that of every cell.
+# What may be said of each cell: a function of some of its parameters by name, or of one argument ``cells``, all of them
+# as columns (as in Experiment); a number is that of every cell.
 Said = Callable[..., Any] | float | None
 
 
@@ -99,7 +99,7 @@ def experiment(
     plain["measured"] = measured if isinstance(measured, str) else frozenset(measured)
     made = partial(_made, name=name, metrics=None if unnamed else metrics, said=said, plain=plain)
     if unnamed:
-        made(unnamed[0])  # which is refused
+        made(unnamed[0] if inspect.isfunction(unnamed[0]) else experiment)  # which is refused
     return made
 
 
@@ -115,6 +115,8 @@ def _made(
     try:
         if metrics is None:
             raise BadExperiment(called, ['write @hw6.experiment(metrics={"error": "what it is"}) above it'])
+        if isinstance(metrics, Mapping) and not metrics:
+            raise BadExperiment(called, ['metrics names none: write metrics={"error": "what it is"}'])
         keys, decodes, wrong = _parameters(function)
         about, more = _said(said, keys, decodes)
         if wrong := [*wrong, *more]:
@@ -164,7 +166,7 @@ def _returns_nothing(function: Any) -> bool:
     """Whether a function's every end is a plain return; one that always raises has none."""
     if inspect.isgeneratorfunction(function):
         return False
-    code = list(dis.get_instructions(inspect.unwrap(function)))
+    code = list(dis.get_instructions(function))
     ends = [place for place, one in enumerate(code) if one.opname in {"RETURN_VALUE", "RETURN_CONST"}]
 
     def nothing(place: int) -> bool:
@@ -181,7 +183,8 @@ def _rows(
     """``Experiment.rows`` of a function of one cell: called cell by cell, each answer or failure its cell's own."""
     parameters = inspect.signature(function).parameters.values()
     names = [one.name for one in parameters]
-    by_name = any(one.kind == one.KEYWORD_ONLY for one in parameters)
+    own = inspect.signature(function, follow_wrapped=False).parameters.values()  # of a wrapper, what it takes itself
+    by_name = any(one.kind == one.KEYWORD_ONLY for one in parameters) or any(one.kind == one.VAR_KEYWORD for one in own)
     positional = {one.name for one in parameters if one.kind == one.POSITIONAL_ONLY}
     example = "{" + ", ".join(f'"{one}": ...' for one in metrics) + "}"
 
@@ -230,7 +233,7 @@ def _of_cells(word: str, said: Any, names: Sequence[str], decodes: Mapping[str, 
             return said  # type: ignore[no-any-return] # no function: the experiment says so
         return lambda cells: np.broadcast_to(np.float64(said), (len(next(iter(cells.values()))),))
     wanted = list(inspect.signature(said).parameters)
-    if len(wanted) == 1 and wanted[0] not in names:
+    if wanted == ["cells"]:
         return said  # type: ignore[no-any-return]
     unknown = [name for name in wanted if name not in names]
     if unknown or not wanted:
@@ -264,4 +267,8 @@ def _refusals(refuse: Callable[..., Any], values: Sequence[Any]) -> list[Any]:
         answer = refuse(*values)
     except BadInput as mistake:
         return [mistake]
-    return [] if answer is None else [answer] if isinstance(answer, BadInput) else list(answer)
+    if answer is None or isinstance(answer, BadInput):
+        return [] if answer is None else [answer]
+    if not isinstance(answer, (list, tuple)):
+        raise TypeError(f"it gives {answer!r}, not a BadInput, a list of them, or None")
+    return list(answer)

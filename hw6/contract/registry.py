@@ -123,6 +123,11 @@ def of_session() -> dict[str, Experiment]:
     return {**_registered, **_given}
 
 
+def given_here() -> set[str]:
+    """The names of the experiments that came with the command that runs."""
+    return set(_given)
+
+
 def sources() -> dict[str, Source]:
     """Where other processes find the experiments of this session; those that they cannot find are left out."""
     found = {name: source_of(experiment) for name, experiment in of_session().items()}

@@ -9,6 +9,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from hw6.contract.keys import LARGEST, UNSET, Choice, Flag, Integer, Integers, Key, OptionalInteger, Real
 from hw6.contract.values import Listed, Nullable, Number, String
 from hw6.errors import BadInput, described, show
@@ -84,6 +86,8 @@ def _encoded(default: Any) -> Any:
     """A default as a cell holds it: members of an Enum by their names."""
     if isinstance(default, (list, tuple)):
         return [_encoded(entry) for entry in default]
+    if isinstance(default, np.generic):  # a number of NumPy's for a plain one
+        return default.item()
     return default.name if isinstance(default, Enum) else default
 
 
@@ -111,7 +115,7 @@ def key_for(name: str, hint: Any) -> tuple[Key, Decode | None]:
     if origin in (list, tuple):
         return _list(name, hint, origin, arguments)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return Choice(help=name, choices=tuple(member.name for member in hint)), hint.__getitem__
+        return Choice(help=name, choices=tuple(member.name for member in hint)), lambda name: hint[name]
     if hint is int:
         return Integer(help=name, minimum=-LARGEST - 1), None
     if hint in (float, bool, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,8 @@ class Listed(Key):
 
     def accept(self, value: object) -> tuple[Any, ...]:
         """The value as a tuple; ValueError if it is not allowed."""
-        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
-            raise ValueError
+        if isinstance(value, (str, bytes, Mapping, Set)) or not hasattr(value, "__iter__"):
+            raise ValueError  # a set has no order
         entries = tuple(self.entry.accept(entry) for entry in value)
         if len(entries) < self.shortest:
             raise ValueError

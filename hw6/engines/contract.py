@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Orders:
         plan: its plan.
         plan_file: the name of the file in ``folder`` that holds the plan.
         slots: how many pieces run at once.
+        code: by experiment, the digest of the code that is to make its rows.
         fail_fast: ``ended`` stops the sweep at the first piece with a failed cell: the fewer have begun by then, the
             better.
     """
@@ -59,6 +60,7 @@ class Orders:
     plan_file: str
     slots: int
     fail_fast: bool = False
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 # Hears of a piece that ended and of its result or exception; says which pieces are to be run in consequence.

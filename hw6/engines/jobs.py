@@ -25,6 +25,8 @@ def chunk_node(piece: Piece, orders: Orders) -> dict[str, Any]:
         "block": piece.chunk.block,
         "cells": ranges_text(piece.chunk.positions),
     }
+    if (code := orders.code.get(orders.plan.blocks[piece.chunk.block].experiment.name)) is not None:
+        node["code"] = code
     return node if piece.failure is None else node | {"failure": piece.failure}
 
 

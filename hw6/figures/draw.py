@@ -151,7 +151,8 @@ def _draw_panel(axes: Axes, panel: CurvePanel, x: DrawnAxis, palette: dict[int, 
         if curve.theory is not None:
             lines.append((curve.style, at, curve.theory))
         if np.any(low < high) and (len(at) == 1 or (dotted and not level)):
-            axes.errorbar(at, centre, [centre - low, high - centre], color=color, fmt="none", elinewidth=1)
+            reach = [(centre - low).tolist(), (high - centre).tolist()]  # of arrays of one entry, old matplotlib warns
+            axes.errorbar(at, centre, reach, color=color, fmt="none", elinewidth=1)
         elif np.any(low < high):
             axes.fill_between(at, low, high, color=color, alpha=0.22 if len(palette) < 4 else 0.12, linewidth=0)
     thin = {curve.style for curve in panel.curves if dotted or (panel.thin and curve.constant)}

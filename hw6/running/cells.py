@@ -20,7 +20,7 @@ from hw6.contract.experiment import Cells, Experiment
 from hw6.contract.failure import Failure, Failures
 from hw6.errors import described
 from hw6.running.returned import checked, checked_answers, odd_ones
-from hw6.running.surroundings import one_thread, printed_to_log
+from hw6.running.surroundings import in_place, one_thread, printed_to_log
 from hw6.store.columns import arrow_column, categories, constant_category, mask_of
 
 
@@ -68,7 +68,7 @@ def run_cells(experiment: Experiment, cells: Cells, ids: np.ndarray, *, shown: b
     Raises:
         KeyboardInterrupt: the only thing that an experiment can raise which is not a failed row.
     """
-    with one_thread(), printed_to_log(experiment.name, shown=shown):
+    with one_thread(), in_place(), printed_to_log(experiment.name, shown=shown):
         parts, count = _parts(experiment, cells, np.arange(len(ids)), Failures())
     some = {key: values[:count] for key, values in cells.items()}
     return _rows(experiment, some, ids[:count], _finite(experiment, _one_kind(parts)))

@@ -18,6 +18,7 @@ from hw6.store.failures import MOST_CELLS, FailedCells, write
 from hw6.store.record import CHOICE, Command
 from hw6.words import quoted
 
+WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra reads as values, in capitals too
 # (exception type, message) -> number of cells, and the arguments that run one of them alone.
 Causes = Mapping[tuple[str, str], tuple[int, Sequence[str]]]
 
@@ -94,7 +95,10 @@ def alone(command: Command, block: Block, position: int) -> list[str]:
 
 
 def _grammar(value: object) -> str:
-    """A value in Hydra's grammar."""
-    if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z_][\w./-]*", value) or value in {"null", "true", "false"}):
-        return quoted(value)
+    """A value in Hydra's grammar: texts that would be read as something else in quotes, within lists too."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_grammar, value)) + "]"
+    if isinstance(value, str):
+        plain = re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in WORDS
+        return value if plain else quoted(value)
     return show(value.item() if isinstance(value, np.generic) else value)

@@ -5,6 +5,7 @@ It stands in a module of its own so that every engine can find it by name in ano
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,10 +21,11 @@ from omegaconf import DictConfig
 
 from hw6.command.block import single_block
 from hw6.contract.asking import numbers_of
+from hw6.contract.experiment import Experiment
 from hw6.contract.files import Source
 from hw6.contract.registry import experiment_named
 from hw6.engines.contract import WorkerDied
-from hw6.errors import FailedCells
+from hw6.errors import FailedCells, Hw6Error
 from hw6.plan.plan import Block
 from hw6.plan.text import block_from_json, positions_of
 from hw6.running.cells import failed_cells, run_cells
@@ -60,12 +62,14 @@ class Job:
         sources: where other processes find the experiments that only this one knows.
         quiet: print nothing.
         began: when the command began, on the clock of ``time.perf_counter``.
+        process: that of the command.
     """
 
     command: record.Command = record.NOTHING
     sources: Mapping[str, Source] = field(default_factory=dict)
     quiet: bool = False
     began: float = field(default_factory=time.perf_counter)
+    process: int = field(default_factory=os.getpid)
 
     def __call__(self, config: DictConfig) -> ChunkResult | Outcome | Refused | float | None:
         """Run what the config asks for and store its rows in the job's output directory.
@@ -84,7 +88,10 @@ class Job:
         if chunk is None:
             return self._single(config, folder, hydra)
         content = directory.read_json(Path(hydra.sweep.dir) / chunk.plan)[chunk.block]
-        block = block_from_json(content, experiment_named(str(content["experiment"]), self.sources))
+        experiment = experiment_named(str(content["experiment"]), self.sources)
+        if os.getpid() != self.process and experiment.name in self.sources:
+            _refuse_changed(experiment, chunk.get("code"))
+        block = block_from_json(content, experiment)
         return run_chunk(block, positions_of(str(chunk.cells)), folder, chunk.get("failure"), self.command)
 
     def _single(self, config: DictConfig, folder: Path, hydra: Any) -> Outcome | Refused | float | None:
@@ -110,6 +117,21 @@ class Job:
         if lines:
             raise FailedCells("; ".join(lines))
         return objective(config, block, rows)
+
+
+_own_code: dict[int, str | None] = {}  # what this process has loaded, by the experiment's identity
+
+
+def _refuse_changed(experiment: Experiment, code: str | None) -> None:
+    """Refuse to run other code than the command has seen: a file was edited before this process loaded it.
+
+    Raises:
+        Hw6Error: what to do.
+    """
+    if id(experiment) not in _own_code:
+        _own_code[id(experiment)] = code_of(experiment).digest
+    if code is not None and _own_code[id(experiment)] != code:
+        raise Hw6Error(f"the code of {experiment.name} has changed since the sweep began; run the sweep again")
 
 
 def run_chunk(

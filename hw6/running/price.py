@@ -27,6 +27,7 @@ from hw6.running.surroundings import one_thread, printed_to_log
 from hw6.words import counted, duration
 
 SAMPLE_SECONDS = 0.4  # what a dry run spends on cells of each experiment
+LONG_WAIT = 0.05  # seconds: what is shorter tells nothing of whether cells wait
 LONG_SECONDS = 20.0  # of one cell: more than a guess is worth
 ID_BYTES, COLUMN_BYTES, FILE_BYTES = 20, 8.5, 12_000  # a row's id, each number in it, a chunk's files beside its rows
 CHUNK_SECONDS, WORKER_SECONDS = 0.05, 0.6  # a Hydra job beside its cells; a process until it takes its first
@@ -220,11 +221,13 @@ def _affordable(prices: np.ndarray, most: int) -> int:
 
 
 def _time(experiment: Experiment, cells: Cells) -> float:
-    """Seconds of one core: a busy machine makes a process wait, and not its cells dearer.
+    """Seconds of one core: a busy machine makes a process wait, and not its cells dearer. Cells that wait by themselves
+    most of the time (for a disk, for another process) cost what a clock says.
 
     Of cells of which only the first have run, as these took long, the others are taken to cost as much.
     """
     count = ran = len(next(iter(cells.values())))
+    waited = time.perf_counter()
     with one_thread(), printed_to_log(experiment.name):
         began = time.process_time()
         try:
@@ -235,4 +238,5 @@ def _time(experiment: Experiment, cells: Cells) -> float:
             raise
         except BaseException:  # a cell that fails costs what it costs; running the sweep will tell of it
             pass
-        return (time.process_time() - began) * count / ran
+        seconds, waited = time.process_time() - began, time.perf_counter() - waited
+        return (waited if waited > LONG_WAIT and seconds < waited / 2 else seconds) * count / ran

@@ -9,11 +9,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from threadpoolctl import ThreadpoolController
 
 from hw6.engines.contract import cores
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # Libraries that are loaded while cells run (an import inside a function) read these when they are loaded.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -65,6 +68,21 @@ def _release_new(there: ThreadpoolController, no_torch: bool) -> None:
 
 
 @contextmanager
+def in_place() -> Iterator[None]:
+    """The working directory is as before afterwards."""
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # it was removed under us, and there is nothing to come back to
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.chdir(before)
+
+
+@contextmanager
 def printed_to_log(name: str, *, shown: bool = False) -> Iterator[None]:
     """What is printed within, and warned of, goes to the job's log; its lines are those of logger ``name``.
 
@@ -104,6 +122,11 @@ class _Lines(io.TextIOBase):
         """That of the stream that this one stands for."""
         return self.before.encoding
 
+    @property
+    def buffer(self) -> io.RawIOBase:
+        """Where bytes may be written; they are logged as text."""
+        return _Bytes(self)
+
     def isatty(self) -> bool:
         """No: a log is no terminal."""
         return False
@@ -138,3 +161,20 @@ class _Lines(io.TextIOBase):
         if self.rest:
             rest, self.rest = self.rest, ""
             self._say(rest)
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes below a stream of lines."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self.lines = lines
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Log them as text."""
+        content = bytes(data)
+        self.lines.write(content.decode("utf-8", "backslashreplace"))
+        return len(content)

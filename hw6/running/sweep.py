@@ -26,6 +26,7 @@ from hw6.running.progress import progress, watching
 from hw6.running.retry import instead
 from hw6.store import contents, directory
 from hw6.store.code import Code, code_of
+from hw6.store.history import Now, changes, made_now
 from hw6.store.lock import locked
 from hw6.store.record import NOTHING, Command, Commit, append, close, describe, now, versions
 from hw6.words import counted, duration, pasted, short
@@ -90,7 +91,7 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
         if there and not options.dry_run:
             stack.enter_context(locked(folder))
         codes = {block.experiment.name: code_of(block.experiment) for block in plan.blocks}
-        finished, known = _finished(plan, options, codes) if there else (contents.NO_IDS, 0)
+        finished, done = _finished(plan, options, codes) if there else (contents.NO_IDS, contents.NO_IDS)
         missing = missing_cells(plan, finished)
         slots = engine.slots(workers, missing.seconds)
         chunks = cut_chunks(plan, missing, slots)
@@ -106,9 +107,11 @@ def sweep(plan: Plan, options: Options, engine: Engine) -> Outcome | None:
             options = replace(options, folder=folder)
             stack.enter_context(locked(folder))
         record = describe(options.command, plan.blocks, codes, started, commit)
-        counts = {"cells": missing.total, "before": missing.finished, "outside": max(known - missing.finished, 0)}
+        counts: dict[str, Any] = {"first": directory.next_number(folder), "changed": options.changed}
+        inside = missing if len(done) == len(finished) else missing_cells(plan, done)
+        counts |= {"cells": missing.total, "before": missing.finished, "outside": len(done) - inside.finished}
         append(folder, {**record, **counts})
-        results = _run(plan, chunks, options, slots, engine)
+        results = _run(plan, chunks, options, slots, engine, record["code"])
         return _close(options, results, missing)
 
 
@@ -124,20 +127,23 @@ def _workers(plan: Plan, options: Options, engine: Engine) -> int | None:
         return options.workers
     if not engine.abilities.knows_this_process or options.workers not in (None, 1):
         allowed = f"experiment {local[0]} is registered in this process alone"
-        hint = "workers=1, or announce it by an entry point of the group hw6.experiments"
+        hint = 'workers=1, or put it into a file that runs hw6 below if __name__ == "__main__": alone'
         raise BadInput("workers", options.workers or "auto", allowed, hint)
     return 1
 
 
-def _finished(plan: Plan, options: Options, codes: Mapping[str, Code]) -> tuple[np.ndarray, int]:
-    """The ids that an existing sweep need not run again, and how many cells it has rows of."""
+def _finished(plan: Plan, options: Options, codes: Mapping[str, Code]) -> tuple[np.ndarray, np.ndarray]:
+    """The ids that an existing sweep need not run again, and those that are done in it, by whatever code."""
     there = contents.read(options.folder, set_aside=not options.dry_run)
     contents.refuse_other(options.folder, there, [block.experiment.name for block in plan.blocks])
-    changed = contents.changes(there, codes, versions(codes), options.command.files)
+    now = Now(codes, versions(codes), options.command.files)
+    changed = changes(there.runs, now) if len(there.done) else []
     if changed and options.changed == "stop" and options.retry != "all":
         contents.refuse_changed(options.folder, changed)
-    rerun = options.retry == "all" or (changed and options.changed == "rerun")
-    return contents.finished(there, "all" if rerun else options.retry), len(there.done)
+    mine = there
+    if options.changed == "rerun" and not all(not now.differences(run) for run in there.runs):
+        mine = contents.only_of(options.folder, there, made_now(there.runs, now))
+    return contents.finished(mine, options.retry), there.done
 
 
 def _open(options: Options) -> Path:
@@ -162,10 +168,12 @@ def _print_dry_run(plan: Plan, missing: Missing, cost: Estimate, folder: Path) -
     refuse_without_room(cost, folder)
 
 
-def _run(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int, engine: Engine) -> list[Any]:
+def _run(
+    plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int, engine: Engine, code: Mapping[str, str]
+) -> list[Any]:
     """Hand the chunks to the engine; a stop on the way is told in one line with the command that goes on."""
     try:
-        results = _hand_over(plan, chunks, options, slots, engine)
+        results = _hand_over(plan, chunks, options, slots, engine, code)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; what was finished is stored; to go on: {options.way_on}") from None
     except OSError as error:
@@ -178,7 +186,9 @@ def _run(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int, engi
     return results
 
 
-def _hand_over(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int, engine: Engine) -> list[Any]:
+def _hand_over(
+    plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int, engine: Engine, code: Mapping[str, str]
+) -> list[Any]:
     if not chunks:
         return []
     folder = options.folder
@@ -201,7 +211,7 @@ def _hand_over(plan: Plan, chunks: Sequence[Chunk], options: Options, slots: int
             return []
 
         with watching(engine.abilities.tells_of_ends, folder, pieces, report), suppress(Stop):
-            engine.run(pieces, Orders(folder, plan, plan_file, slots, options.fail_fast), ended)
+            engine.run(pieces, Orders(folder, plan, plan_file, slots, options.fail_fast, code), ended)
     return results
 
 

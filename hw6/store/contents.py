@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import numpy as np
 from hw6.errors import BadInput
 from hw6.plan.ids import ID_DIGITS
 from hw6.store import directory, record, shards
-from hw6.store.code import Code, comparable
 
 NO_IDS = np.empty(0, dtype=f"S{ID_DIGITS}")
 
@@ -39,6 +38,10 @@ def is_sweep(folder: Path, key: str = "hydra.sweep.dir") -> bool:
     Raises:
         BadInput: there is something else in it than a sweep of hw6.
     """
+    if (sweep := directory.within(folder)) is not None:
+        raise BadInput(
+            key, folder, f"lies inside {sweep}, whose rows it would be taken for", "choose another directory"
+        )
     if not folder.exists():
         return False
     if not folder.is_dir():
@@ -63,6 +66,12 @@ def read(folder: Path, *, set_aside: bool) -> Contents:
     return Contents(done, np.setdiff1d(failed, done, assume_unique=True), record.runs(folder))
 
 
+def only_of(folder: Path, contents: Contents, wanted: Callable[[int], bool]) -> Contents:
+    """What a sweep holds in the jobs with the wanted numbers alone."""
+    done, failed, _ = shards.cell_ids(folder, wanted)
+    return Contents(done, np.setdiff1d(failed, done, assume_unique=True), contents.runs)
+
+
 def finished(contents: Contents, retry: str) -> np.ndarray:
     """The ids that are not run again: those done, with ``retry=none`` also those failed, with ``all`` none."""
     if retry == "all":
@@ -82,34 +91,6 @@ def refuse_other(folder: Path, contents: Contents, asked: Sequence[str]) -> None
     if before and not set(asked) <= before:
         holds = f"holds a sweep of {' and '.join(sorted(before))}, not of {' and '.join(sorted(set(asked)))}"
         raise BadInput("hydra.sweep.dir", folder, holds, "choose another directory")
-
-
-def changes(
-    contents: Contents, codes: Mapping[str, Code], versions: Mapping[str, str], files: Mapping[str, str]
-) -> list[str]:
-    """What has changed since the last run of the sweep that may decide a row.
-
-    Args:
-        contents: what it holds.
-        codes: by experiment, the code that makes its rows now.
-        versions: those of packages now.
-        files: by experiment, the file that it is in now, where it is in one.
-    """
-    if not contents.runs or not len(contents.done):
-        return []
-    last = contents.runs[-1]
-    changed = [
-        f"{name} {before} then, {versions[name]} now"
-        for name, before in last.get("versions", {}).items()
-        if name in versions and versions[name] != before
-    ]
-    for name, before in last.get("code", {}).items():
-        now = codes[name].digest if name in codes else None
-        if now is not None and now != before and comparable(now, before):
-            there, here = last.get("sources", {}).get(name), files.get(name)
-            moved = f" (it was {there} then, and is {here} now)" if there and here and there != here else ""
-            changed.append(f"the code of {name}{moved}")
-    return changed
 
 
 def refuse_changed(folder: Path, changed: Sequence[str]) -> None:

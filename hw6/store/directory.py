@@ -98,8 +98,21 @@ def set_aside(path: Path, sweep: Path) -> Path:
     return target
 
 
+def within(folder: Path) -> Path | None:
+    """The sweep, or the single run, that a directory lies inside of; None where there is none."""
+    return next((parent for parent in folder.absolute().parents if (parent / PROVENANCE).is_file()), None)
+
+
+def beside(folder: Path) -> Path:
+    """A default directory; where a sweep has taken the name of one of its parents, below "<parent>-2" instead."""
+    while (sweep := within(folder)) is not None:
+        folder = sweep.with_name(f"{sweep.name}-2") / folder.absolute().relative_to(sweep)
+    return folder
+
+
 def claim(folder: Path) -> Path:
     """Create a directory that did not exist: of two sweeps that want one name, the second gets "<name>-2"."""
+    folder = beside(folder)
     for number in range(1, 10_000):
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         try:

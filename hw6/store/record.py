@@ -22,12 +22,12 @@ from hw6.plan.plan import Block
 from hw6.plan.text import block_to_json
 from hw6.store.code import Code
 from hw6.store.directory import PROVENANCE, BadRecord, read_json, write_json
-from hw6.words import RUN, quoted
+from hw6.words import RUN, quoted, safe, short
 
 PACKAGES = ("hw6", "hydra", "omegaconf", "numpy", "pyarrow")  # what decides a row or how it was asked for; all loaded
 
 
-CHOICE = "experiment="
+CHOICE, PROMPT = "experiment=", "hw6.run_sweep"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Command:
 
     def pasted(self, arguments: Sequence[str]) -> str:
         """A command for people to paste: a script's own experiment goes without saying."""
+        if self.program == PROMPT:
+            return call_of(arguments)
         shown = [text for text in arguments if self.program == RUN or not text.startswith(CHOICE)]
         return " ".join(filter(None, [self.program, shlex.join(self.with_files(shown))]))
 
@@ -58,6 +60,13 @@ class Command:
     def _with_file(self, text: str) -> str:
         parts = re.split(r"([(),])", text.removeprefix(CHOICE))
         return CHOICE + "".join(_grammar(self.files[part]) if part in self.files else part for part in parts)
+
+
+def call_of(arguments: Sequence[str]) -> str:
+    """The call that runs an experiment which no command can find, as it was made at a prompt or in a notebook."""
+    name = next((text.removeprefix(CHOICE) for text in arguments if text.startswith(CHOICE)), "...")
+    rest = [text for text in arguments if not text.startswith((CHOICE, "-"))]
+    return f"hw6.run_sweep({rest!r}, experiment={name})"
 
 
 def _grammar(reference: str) -> str:
@@ -196,7 +205,8 @@ def _is_run(run: object) -> bool:
         return False
     texts = all(isinstance(text, str) for name in ("typed", "expanded") for text in run.get(name, ()))
     mappings = all(isinstance(run.get(name, {}), dict) for name in ("versions", "code", "experiments", "sources"))
-    numbers = all(isinstance(run.get(name, 0), int) for name in ("cells", "before", "outside"))
+    numbers = all(isinstance(run.get(name, 0), int) for name in ("cells", "before", "outside", "first"))
+    numbers &= isinstance(also := run.get("also", []), list) and all(isinstance(number, int) for number in also)
     return texts and mappings and numbers and isinstance(run.get("started", ""), str) and _are_blocks(run)
 
 
@@ -208,6 +218,23 @@ def _are_blocks(run: Mapping[str, Any]) -> bool:
 def append(folder: Path, run: Mapping[str, Any]) -> None:
     """Add a run to a sweep's provenance."""
     write_json(folder / PROVENANCE, {"format": 1, "runs": [*runs(folder), run]})
+
+
+def way_on(folder: Path) -> str:
+    """The command that goes on with a sweep; of an experiment in a file it has to say which, as a record loads none."""
+    last = (runs(folder) or [{}])[-1]
+    names = {block["experiment"] for block in last.get("blocks", ())}
+    files = [str(file) for name, file in last.get("sources", {}).items() if name in names]
+    choice = [CHOICE + _grammar(files[0])] if len(files) == len(names) == 1 else []
+    return safe(f"{RUN} {shlex.join([f'resume={short(folder)}', *choice])}")
+
+
+def give(folder: Path, place: int, number: int) -> None:
+    """Say that the rows of a job are those of an earlier run of a sweep, the one at this place in its record."""
+    found = runs(folder)
+    if place < len(found):
+        found[place] = {**found[place], "also": [*found[place].get("also", ()), number]}
+        write_json(folder / PROVENANCE, {"format": 1, "runs": found})
 
 
 def close(folder: Path, outcome: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from hw6.errors import Hw6Error
 from hw6.store.directory import DAMAGED, digest_of, write_atomically
+from hw6.store.history import eras, number_of
 
 SHARD_PREFIX, SHARD_SUFFIX = "rows-", ".parquet"
 
@@ -87,19 +88,43 @@ def shards_in(folder: Path) -> list[Path]:
     return list(shards_below(folder)) if folder.is_dir() else []
 
 
-def cell_ids(folder: Path) -> tuple[np.ndarray, np.ndarray, list[DamagedShard]]:
-    """The sorted ids of all cells of a sweep that are done and of those that failed, and the damaged shards."""
-    done, failed, damaged = [np.empty(0, dtype="S20")], [np.empty(0, dtype="S20")], []
+def cell_ids(
+    folder: Path, wanted: Callable[[int], bool] | None = None
+) -> tuple[np.ndarray, np.ndarray, list[DamagedShard]]:
+    """The sorted ids of all cells of a sweep that are done and of those that failed, and the damaged shards.
+
+    Args:
+        folder: the sweep's directory.
+        wanted: which jobs, by their numbers; None: all.
+    """
+    era, damaged = eras(folder), []
+    found: dict[int, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for path in shards_below(folder):
+        if wanted is not None and not wanted(number_of(folder, path)):
+            continue
         try:
             table = read_shard(path, ["cell_id", "status"])
         except DamagedShard as error:
             damaged.append(error)
             continue
         ids, good = text_array(table["cell_id"]), is_done(table)
+        done, failed = found.setdefault(era(path), ([], []))
         done.append(ids[good])
         failed.append(ids[~good])
-    return sorted_distinct(np.concatenate(done)), sorted_distinct(np.concatenate(failed)), damaged
+    return *_standing(found), damaged
+
+
+def _standing(found: Mapping[int, tuple[Sequence[np.ndarray], Sequence[np.ndarray]]]) -> tuple[np.ndarray, np.ndarray]:
+    """The ids that are done and those that failed; where cells were made again, by what came of that."""
+    none = np.empty(0, dtype="S20")
+    done = failed = none
+    for era in sorted(found, reverse=True):
+        good, bad = (sorted_distinct(np.concatenate([none, *some])) for some in found[era])
+        if len(done) or len(failed):
+            known = np.concatenate([done, failed])
+            good, bad = (ids[~np.isin(ids, known)] for ids in (good, bad))
+        done, failed = np.concatenate([done, good]), np.concatenate([failed, bad])
+    return sorted_distinct(done), sorted_distinct(failed)
 
 
 def sorted_distinct(ids: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hw6.store.directory import PROVENANCE
+from hw6.store.history import eras
 from hw6.store.shards import is_done, text_array
 
 
@@ -18,14 +19,15 @@ def best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
     for index, (_, path) in enumerate(read):
         sweeps.setdefault(sweep_of(path), []).append(index)
     tables = [table for table, _ in read]
-    for members in sweeps.values():
+    for folder, members in sweeps.items():
         if len(members) == 1:
             continue
         ids = np.concatenate([text_array(tables[index]["cell_id"]) for index in members])
         lengths = [len(tables[index]) for index in members]
         shard = np.repeat(np.arange(len(members)), lengths)
         done = np.concatenate([is_done(tables[index]) for index in members])
-        keep = _keep(ids, shard, done)
+        era = eras(folder)
+        keep = _keep(ids, shard, done, np.repeat([era(read[index][1]) for index in members], lengths))
         if keep.all():
             continue
         for index, part in zip(members, np.split(keep, np.cumsum(lengths)[:-1]), strict=True):
@@ -33,15 +35,15 @@ def best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
     return tables
 
 
-def _keep(ids: np.ndarray, shard: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """For each row, whether its shard is the best try of its cell: successful before failed, then the latest."""
+def _keep(ids: np.ndarray, shard: np.ndarray, done: np.ndarray, era: np.ndarray) -> np.ndarray:
+    """For each row, whether its shard is the best try of its cell: of the last era, successful, the latest."""
     words = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)
     padded = np.zeros((len(ids), 24), dtype=np.uint8)
     padded[:, : words.shape[1]] = words
     a, b, c = padded.view(np.uint64).T
     key = a * np.uint64(0x9E3779B97F4A7C15) ^ b * np.uint64(0xC2B2AE3D27D4EB4F) ^ c * np.uint64(0x165667B19E3779F9)
     _, cell = np.unique(key, return_inverse=True)
-    score = shard + done * (shard.max() + 1)
+    score = shard + (done + 2 * era) * (shard.max() + 1)
     best = np.full(cell.max() + 1, -1)
     np.maximum.at(best, cell, score)
     keep: np.ndarray = score == best[cell]

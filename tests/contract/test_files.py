@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from hw6.contract.files import Source, is_reference, source_of
 from hw6.contract.files import load as load_file
 from hw6.errors import BadInput, Hw6Error
 from hw6.store import directory
+from hw6.store.shards import shards_below
+from hw6.words import quoted
 
 WAVES = '''
 """Waves."""
@@ -127,7 +130,7 @@ def test_a_module_of_another_folder_is_not_taken_for_the_one_beside_a_file(comma
     assert command.sweep("experiment=one/waves.py:waves", "k=2")["y"].tolist() == [6.0]
     ran = command("-m", "experiment=two/waves.py:waves", "k=2")
     assert (ran.status, ran.files) == (2, [])
-    assert "it wants of_one_name, but not the one of" in ran.lines[0]
+    assert "it imports of_one_name, which is " in ran.lines[0]
 
 
 def test_a_file_of_a_package_is_imported_as_its_module(command: Command) -> None:
@@ -148,7 +151,7 @@ def test_a_file_of_a_package_is_imported_as_its_module(command: Command) -> None
         ("waves.py:wave", "", "waves.py has no wave; it has waves.py:waves (did you mean waves?)"),
         ("odd.py:x", "x = 3", "x is a int, no experiment (write @hw6.experiment(metrics=...) above it)"),
         ("odd.py:x", "y = 3", "odd.py has no x, and no experiment at all (write @hw6.experiment(metrics=...) above"),
-        ("odd.py", "y = 3", "odd.py has no experiments: say which, as FILE.py:NAME"),
+        ("odd.py", "y = 3", "odd.py has no experiment (write @hw6.experiment(metrics=...) above a function)"),
         ("odd.py", WAVES + "other = hw6.experiment(metrics={'y': ''}, name='o')(lambda k=1: {'y': k})", "lambda k=1"),
         ("odd.py:x", "1 / 0", "cannot be loaded: ZeroDivisionError: division by zero (odd.py, line 1)"),
         ("odd.py:x", "\n\nimport nowhere_at_all", "No module named 'nowhere_at_all' (odd.py, line 3)"),
@@ -247,7 +250,7 @@ def test_a_sweep_from_python_takes_the_experiment_itself(
     assert len(hw6.run_sweep(["k=1:6"], experiment=waves, directory="s")) == 5, "resumed"
     with pytest.raises(BadInput, match="this command runs waves alone"):
         hw6.run_sweep(["experiment=noop"], experiment=waves)
-    with pytest.raises(BadInput, match="experiment=waves: must be one of"):
+    with pytest.raises(BadInput, match=r"there is waves\.py \(experiment=waves\.py:waves\)"):
         hw6.run_sweep(["experiment=waves"])
 
 
@@ -336,9 +339,11 @@ def test_a_mistake_in_a_script_is_one_line_and_status_2(process: Process) -> Non
     assert ran.err == "hw6: experiment waves: parameter k has no type: write k: int = 0\n"
 
 
-def test_main_takes_an_experiment_alone() -> None:
-    with pytest.raises(TypeError, match="takes an experiment"):
+def test_main_takes_an_experiment_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
         hw6.main(len)  # type: ignore[arg-type]
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("hw6: hw6.main=len: is no experiment (write @hw6.experiment(metrics=")
 
 
 # --- going on -------------------------------------------------------------------------------------------------------
@@ -355,3 +360,99 @@ def test_a_record_imports_no_file(command: Command, file: Path) -> None:
     file.write_text(WAVES)
     assert "0 cells" in command("resume=s", "experiment=waves.py:waves").out
     assert "3 cells" in command("resume=s", "experiment=waves.py:waves", "k=1:6").out
+
+
+def test_a_command_without_a_guard_is_no_place_to_load_from(command: Command) -> None:
+    """Loading it would run it: with workers that is said before anything starts."""
+    (command.folder / "open.py").write_text(WAVES.replace('if __name__ == "__main__":\n    ', ""))
+    ran = script(command.folder, "-m", "k=1:4", "workers=2", file="open.py")
+    assert (ran.status, ran.files) == (2, [])
+    assert 'put it into a file that runs hw6 below if __name__ == "__main__": alone' in ran.err
+    assert script(command.folder, "-m", "k=1:4", file="open.py").status == 0
+
+
+def test_a_link_to_a_file_has_its_modules_beside_the_file(command: Command) -> None:
+    for name, factor in (("real", 3.0), ("linked", 4.0)):
+        (command.folder / name).mkdir()
+        (command.folder / name / "beside_a_link.py").write_text(f"def height(k):\n    return {factor} * k\n")
+    text = WAVES.replace("import math", "import beside_a_link").replace("math.sin(k + seed)", "beside_a_link.height(k)")
+    (command.folder / "real" / "waves.py").write_text(text)
+    (command.folder / "linked" / "waves.py").symlink_to(command.folder / "real" / "waves.py")
+    for more in ((), ("workers=2",)):
+        folder = f"s{len(more)}"
+        ran = script(command.folder, "-m", "k=2,3", f"hydra.sweep.dir={folder}", *more, file="linked/waves.py")
+        assert ran.status == 0, ran.err
+        assert load(command.folder / folder)["y"].tolist() == [6.0, 9.0]
+
+
+@pytest.mark.parametrize("name", ["json", "queue", "numpy", "hydra"])
+def test_a_file_called_as_a_module_is_called_hides_nothing(process: Process, name: str) -> None:
+    (process.folder / "d").mkdir()
+    (process.folder / "d" / f"{name}.py").write_text(WAVES)
+    ran = process("-m", f"experiment=d/{name}.py:waves", "k=1:4", "hydra.sweep.dir=s")
+    assert ran.status == 0, ran.err
+    (process.folder / "d" / "other.py").write_text(WAVES.replace("import math", f"import math, {name}"))
+    ran = process("-m", "experiment=d/other.py:waves", "k=1:4")
+    assert ran.status == 2
+    assert f"it imports {name}, which is" in ran.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("waves", "there is waves.py (experiment=waves.py:waves)"),
+        ("waves:other", "there is waves.py (experiment=waves.py:other)"),
+        ("waves.py::waves", "must be FILE.py:NAME (such as experiment=knn.py:knn)"),
+        ("waves.PY:waves", "must be FILE.py:NAME (such as experiment=knn.py:knn)"),
+    ],
+)
+def test_what_is_nearly_a_file_is_told_how_to_write_it(command: Command, file: Path, typed: str, told: str) -> None:
+    ran = command("-m", f"experiment={typed}")
+    assert (ran.status, ran.files) == (2, [])
+    assert told in ran.lines[0]
+
+
+def test_a_file_of_an_awkward_name_is_found_recorded_and_resumed(command: Command) -> None:
+    folder = command.folder / 'it\'s a, "b" \\folder'
+    folder.mkdir()
+    (folder / "a=b.py").write_text(WAVES)
+
+    typed = f"experiment={quoted(str(folder / 'a=b.py') + ':waves')}"
+    assert command("-m", typed, "k=1:4", "hydra.sweep.dir=s").status == 0
+    ran = command("resume=s")
+    assert ran.status == 2
+
+    words = shlex.split(ran.lines[0].partition("(type ")[2].partition(" beside it")[0])
+    assert "0 cells" in command("resume=s", *words).out
+
+
+def test_code_that_changes_while_a_sweep_runs_makes_no_row_of_it(process: Process) -> None:
+    """A worker that dies is replaced by one that would load what the file says by then."""
+    (process.folder / "edited_helper.py").write_text("FACTOR = 1.0\n")
+    text = WAVES.replace("import math", "import os, pathlib, edited_helper").replace(
+        'print("wave", k)',
+        "pathlib.Path(edited_helper.__file__).write_text('FACTOR = 2.0  # edited\\n') if k == 5 else None\n"
+        "    os._exit(3) if k == 5 else None",
+    )
+    (process.folder / "waves.py").write_text(text.replace("math.sin(k + seed)", "edited_helper.FACTOR"))
+    ran = process("-m", "experiment=waves.py:waves", "k=1:9", "workers=2", "hydra.sweep.dir=s")
+    assert ran.status == 1
+    assert "has changed since" in ran.err
+    assert "Traceback" not in ran.err
+    if list(shards_below(process.folder / "s")):  # the other worker may have come too late as well
+        assert set(load(process.folder / "s")["y"].dropna()) <= {1.0}
+
+
+def test_a_refusal_takes_back_its_own_files_alone(command: Command, file: Path) -> None:
+    """Whatever else was written into the directory meanwhile, by the cell or by anybody, stays."""
+    text = WAVES.replace(
+        "        raise hw6.BadInput", "        open('there/mine.txt', 'w').close()\n        raise hw6.BadInput"
+    )
+    (command.folder / "writes.py").write_text(text)
+    assert command("experiment=writes.py:waves", "k=1", "hydra.run.dir=there").status == 0
+    before = {path.name: path.read_bytes() for path in (command.folder / "there").rglob("*") if path.is_file()}
+    assert "k=1" in before["overrides.yaml"].decode()
+    ran = command("experiment=writes.py:waves", "k=14", "hydra.run.dir=there")
+    assert (ran.status, ran.files) == (2, ["there/mine.txt"])
+    after = {path.name: path.read_bytes() for path in (command.folder / "there").rglob("*") if path.is_file()}
+    assert after == before | {"mine.txt": b""}

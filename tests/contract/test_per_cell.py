@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -311,6 +314,8 @@ def test_without_parentheses_it_says_what_to_write() -> None:
     with pytest.raises(BadExperiment, match=r"write @hw6\.experiment\(metrics="):
         hw6.experiment(simple)
     with pytest.raises(BadExperiment, match=r"write @hw6\.experiment\(metrics="):
+        hw6.experiment({"y": "a number"})
+    with pytest.raises(BadExperiment, match=r"write @hw6\.experiment\(metrics="):
         hw6.experiment()(simple)
 
 
@@ -373,8 +378,8 @@ def test_an_answer_is_a_row_or_rows_or_columns(form: str) -> None:
     ("answer", "told"),
     [
         (None, "it returned nothing: write return {...}"),
-        (3.5, "it returned a float: write return {...}"),
-        ("text", "it returned a str: write return {...}"),
+        (3.5, "it returned float 3.5: write return {...}"),
+        ("text", "it returned str 'text': write return {...}"),
         ([], "it returned no row"),
         ({"layer": [], "norm": []}, "it returned no row"),
         ([1, 2], "it returned a list of int, not of rows such as {...}"),
@@ -498,6 +503,8 @@ def test_a_refusal_is_given_or_raised_once_for_each_kind_of_cell() -> None:
     for one in (refuse, raising, lambda k: [hw6.BadInput("k", k, "is no good")] if k == 2 else []):
         assert [str(mistake) for mistake in decorated(simple, refuse=one).refuse(CELLS)] == ["k=2: is no good"]
     assert asked == [1, 2]
+    with pytest.raises(TypeError, match="it gives False, not a BadInput, a list of them, or None"):
+        decorated(simple, refuse=lambda k: k > 9).refuse(CELLS)
 
 
 def test_a_member_of_an_enum_is_what_is_said_of_too() -> None:
@@ -511,6 +518,7 @@ def test_a_member_of_an_enum_is_what_is_said_of_too() -> None:
 @pytest.mark.parametrize(
     ("about", "told"),
     [
+        ({"price": lambda q: 1.0}, "price names q, which is no parameter; the parameters are k, seed"),
         ({"price": lambda k, q: 1.0}, "price names q, which is no parameter; the parameters are k, seed"),
         ({"memory": lambda: 1.0}, "memory has no argument; the parameters are k, seed"),
         ({"price": "much"}, "price must be a function, not a str"),
@@ -525,3 +533,143 @@ def test_what_is_said_wrong_is_told(about: dict[str, Any], told: str) -> None:
     with pytest.raises(BadExperiment) as caught:
         decorated(simple, **about)
     assert told in str(caught.value)
+
+
+# --- what an attack has found ----------------------------------------------------------------------------------------
+
+
+class Word(StrEnum):
+    SHORT = "s"
+    LONG = "l"
+
+
+def test_an_enum_of_texts_is_an_enum(command: Command) -> None:
+    @hw6.experiment(metrics={"y": "a number"})
+    def worded(word: Word = Word.SHORT) -> dict[str, float]:
+        assert isinstance(word, Word)
+        return {"y": float(len(word.name))}
+
+    with registered(worded):
+        assert command.sweep("experiment=worded", "word=SHORT,LONG")["y"].tolist() == [5.0, 4.0]
+
+
+def test_choices_that_look_like_numbers_are_typed_as_they_look(command: Command) -> None:
+    @hw6.experiment(metrics={"y": "a number"})
+    def chosen(k: Literal["1", "true", "null"] = "1") -> dict[str, float]:
+        assert isinstance(k, str)
+        return {"y": float(len(k))}
+
+    with registered(chosen):
+        assert sorted(command.sweep("experiment=chosen", "k=1,true,null")["y"]) == [1.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.timedelta64(5, "ns"), "times"),
+        (np.datetime64("2020-01-01", "ns"), "times"),
+        (np.array([5], "timedelta64[ns]"), "times"),
+        ({1, 2}, "a set"),
+        (1j, "complex"),
+        (2**70, "64 bits"),
+    ],
+)
+def test_what_is_no_number_is_a_failure_and_no_number(command: Command, value: Any, message: str) -> None:
+    @hw6.experiment(metrics={"y": "a number"})
+    def odd(k: int = 1) -> dict[str, Any]:
+        return {"y": value}
+
+    with registered(odd):
+        ran = command("-m", "experiment=odd", "k=1,2", "hydra.sweep.dir=s")
+    assert ran.status == 1
+    assert message in ran.lines[0]
+
+
+@pytest.mark.parametrize(
+    "value", [np.ma.masked, np.ma.array([1.0, 2.0], mask=[1, 1]).mean(), np.ma.array(5.0, mask=True)]
+)
+def test_a_masked_number_is_missing(value: Any) -> None:
+    assert rows_of_answer({"y": value}, METRICS, "") == [{"y": None}]
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused() -> None:
+    frame = pd.DataFrame([[1.0, 2.0]], columns=["y", "y"])
+    with pytest.raises(BadRows, match="several columns of one name"):
+        rows_of_answer(frame, METRICS, "")
+
+
+def wrapped(function: Made, named: bool) -> Made:
+    @functools.wraps(function)
+    def by_place(*values: Any) -> Any:
+        return function(*values)
+
+    @functools.wraps(function)
+    def by_name(**values: Any) -> Any:
+        return function(**values)
+
+    return by_name if named else by_place
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_decorated_function_is_an_experiment_too(named: bool) -> None:
+    def nothing_itself(k: int = 1, seed: int = 0) -> None:
+        pass
+
+    @functools.wraps(nothing_itself)
+    def timed(*values: Any, **names: Any) -> dict[str, float]:
+        nothing_itself(*values, **names)
+        return {"y": 1.0}
+
+    for function in (wrapped(simple, named), timed):
+        answers = decorated(function).rows({"k": np.array([3]), "seed": np.array([1])})
+        assert isinstance(answers, CellAnswers)
+        assert answers.rows in ([[{"y": 7.0}]], [[{"y": 1.0}]])
+
+
+def test_defaults_of_numpys_own_types_are_plain_and_a_set_has_no_order() -> None:
+    def plain(k: int = np.int64(3), x: float = np.float64(0.5), flag: bool = np.bool_(True)) -> dict[str, float]:  # type: ignore[assignment]
+        return {"y": 1.0}
+
+    assert [(key.default, type(key.default)) for key in decorated(plain).keys.values()] == [
+        (3, int), (0.5, float), (True, bool),
+    ]  # fmt: skip
+
+    def ordered(names: list[str] = {"a", "b"}) -> dict[str, float]:  # type: ignore[assignment] # noqa: B006
+        return {"y": 1.0}
+
+    with pytest.raises(BadExperiment, match="default names="):
+        decorated(ordered)
+
+
+def test_a_key_of_ones_own_may_be_null() -> None:
+    def optional(k: Annotated[int, hw6.Integer(help="h")] | None = None) -> dict[str, float]:
+        return {"y": 1.0}
+
+    assert decorated(optional).keys["k"] == Nullable(help="h", entry=Integer(help="h"), default=None)
+
+
+@pytest.mark.parametrize(
+    ("about", "name", "told"),
+    [({"metrics": {}}, "simple", "metrics names none"), ({}, "reserved", "key defaults has a name of hw6's own")],
+)
+def test_more_that_is_no_experiment(about: dict[str, Any], name: str, told: str) -> None:
+    def reserved(defaults: int = 1) -> dict[str, float]:
+        return {"y": 1.0}
+
+    with pytest.raises(BadExperiment) as caught:
+        decorated({"simple": simple, "reserved": reserved}[name], **about)
+    assert told in str(caught.value)
+
+
+def test_what_a_cell_does_to_its_surroundings_ends_with_its_batch(command: Command) -> None:
+    @hw6.experiment(metrics={"y": "a number"})
+    def rude(k: int = 1) -> dict[str, float]:
+        os.chdir("/")
+        sys.stdout.buffer.write(b"\xff bytes\n")
+        return {"y": 1.0}
+
+    with registered(rude):
+        ran = command("-m", "experiment=rude", "k=1,2", "hydra.sweep.dir=s")
+    assert ran.status == 0, ran.err
+    assert "next: python -m hw6.aggregate s;" in ran.out
+    assert "\\xff bytes" in (command.folder / "s" / "0" / "rude.log").read_text()

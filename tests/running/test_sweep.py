@@ -527,9 +527,7 @@ def test_failures_of_all_batches_are_counted_and_the_first_is_the_example(tmp_pa
 
     block = Block(unpriced(rows), ("experiment=plain", "name='a b'"), {}, (Axis("n", range(200)),))
     result = run_chunk(block, np.arange(40, 200), tmp_path)
-    assert result == ChunkResult(
-        160, {("ValueError", "unlucky"): (4, ["experiment=plain", "name='a b'", "n=49"])}
-    )
+    assert result == ChunkResult(160, {("ValueError", "unlucky"): (4, ["experiment=plain", "name='a b'", "n=49"])})
 
 
 def test_rows_that_cannot_be_written_are_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

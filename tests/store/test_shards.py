@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 
 from hw6.aggregate import load
 from hw6.errors import BadInput, Hw6Error, NoResults
-from hw6.store import columns, contents, directory, shards
+from hw6.store import columns, contents, directory, history, shards
 from hw6.store.code import Code
 from hw6.store.compact import compact, compact_below
 from hw6.store.tries import sweep_of
@@ -555,8 +555,21 @@ def test_a_directory_has_to_be_read_if_there_is_a_sweep_in_it(tmp_path: Path) ->
         contents.is_sweep(folder, "mine.dir")
     (folder / directory.PROVENANCE).touch()
     assert contents.is_sweep(folder)
+    (tmp_path / "photo.jpg").touch()
     with pytest.raises(BadInput, match="is not a directory"):
-        contents.is_sweep(folder / "photo.jpg")
+        contents.is_sweep(tmp_path / "photo.jpg")
+    for inside in ("0", "new/deeper"):
+        with pytest.raises(BadInput, match=r"lies inside .*s, whose rows it would be taken for"):
+            contents.is_sweep(folder / inside)
+
+
+def test_a_default_directory_lies_inside_no_sweep(tmp_path: Path) -> None:
+    for name in ("f", "f-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / directory.PROVENANCE).touch()
+    assert directory.beside(tmp_path / "f" / "now") == tmp_path / "f-2-2" / "now"
+    assert directory.beside(tmp_path / "g" / "now") == tmp_path / "g" / "now"
+    assert directory.claim(tmp_path / "f" / "now") == tmp_path / "f-2-2" / "now"
 
 
 def names(ids: np.ndarray) -> list[int]:
@@ -597,7 +610,7 @@ NOW: dict[str, dict[str, str]] = {"code": {"a": "2:aa", "c": "2:cd"}, "versions"
 def _changed(there: contents.Contents, **now: dict[str, str]) -> list[str]:
     told = NOW | now
     codes = {name: Code(digest, {}) for name, digest in told["code"].items()}
-    return contents.changes(there, codes, told["versions"], told.get("files", {}))
+    return history.changes(there.runs, history.Now(codes, told["versions"], told.get("files", {})))
 
 
 def test_what_has_changed_since_the_last_run() -> None:
@@ -612,7 +625,6 @@ def test_what_has_changed_since_the_last_run() -> None:
     assert _changed(held(RUN, {"versions": {"numpy": "0.1"}})) == ["numpy 0.1 then, 1.0 now"]
     assert _changed(held({})) == []
     assert _changed(held()) == []
-    assert _changed(held({"versions": {"numpy": "0.1"}}, done=0)) == [], "no row was made by anything else"
 
 
 def test_code_that_is_in_another_file_now_is_told_of_both() -> None:

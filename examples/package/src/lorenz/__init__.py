@@ -1,0 +1,1 @@
+"""How far ahead nearest neighbours forecast the Lorenz system."""
