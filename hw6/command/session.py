@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hw6.command import folders
 from hw6.command.line import CommandLine
+from hw6.command.shorthands import experiments_meant
 from hw6.command.undone import Undo
 from hw6.contract import registry
 from hw6.contract.keys import RUN_KEYS
@@ -37,6 +38,7 @@ from hw6.store.directory import beside
 from hw6.store.record import runs
 from hw6.words import quoted
 
+JOB_NAME = "hydra.job.name="
 SWEEP_FOLDER, RUN_FOLDER = "hydra.sweep.dir=", "hydra.run.dir="
 SWEEPS = (",", "(")  # what a value that stands for several values has in it
 
@@ -61,8 +63,13 @@ class Session:
 
     @property
     def own(self) -> list[str]:
-        """The overrides of Hydra's own config."""
-        return [text for text in self.line.overrides if text.startswith(("hydra.", "hydra/"))]
+        """The overrides of Hydra's own config; a sweep of several experiments is called by all their names."""
+        typed = [text for text in self.line.overrides if text.startswith(("hydra.", "hydra/"))]
+        names = experiments_meant(self.line, self.name) if self.many else []
+        several = len(names) > 1 and all(name.isidentifier() for name in names)
+        if several and not any(text.startswith(JOB_NAME) for text in typed):
+            return [*typed, JOB_NAME + "-".join(names)]
+        return typed
 
     @property
     def task(self) -> list[str]:

@@ -9,14 +9,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 from threadpoolctl import ThreadpoolController
 
 from hw6.engines.contract import cores
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 # Libraries that are loaded while cells run (an import inside a function) read these when they are loaded.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -173,8 +170,8 @@ class _Bytes(io.RawIOBase):
         """Yes."""
         return True
 
-    def write(self, data: Buffer, /) -> int:
-        """Log them as text."""
+    def write(self, data: Any, /) -> int:
+        """Log bytes as text; how many there were."""
         content = bytes(data)
         self.lines.write(content.decode("utf-8", "backslashreplace"))
         return len(content)

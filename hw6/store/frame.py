@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from hw6.contract.experiment import ROW_COLUMNS
 from hw6.errors import Hw6Error, NoResults
 from hw6.store import directory, shards
+from hw6.store.history import outdated
 from hw6.store.record import runs
 from hw6.store.tries import best_tries, one_type, sweep_of
+from hw6.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +123,7 @@ def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataF
     import pyarrow as pa
 
     read = [(table, path) for table, path in zip(tables, paths, strict=True) if table is not None]
-    kept = best_tries(read)
+    kept = best_tries(_of_last_version(read))
     whole = pa.concat_tables(one_type(kept), promote_options="permissive").unify_dictionaries()
     large = [name for name in whole.column_names if _is_large(whole[name])]
     frame: pd.DataFrame = whole.drop_columns(large).to_pandas(split_blocks=True)
@@ -129,6 +131,28 @@ def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataF
         frame[name] = whole[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     order = _column_order(list(frame.columns))
     return frame[order] if order != list(frame.columns) else frame
+
+
+def _of_last_version(read: Sequence[tuple[pa.Table, Path]]) -> list[tuple[pa.Table, Path]]:
+    """Tables without the rows of earlier versions of an experiment in the same sweep, which are told of.
+
+    They have other ids, so that nothing else would tell them from those of now.
+    """
+    sweeps = {sweep_of(path) for _, path in read}
+    old = {folder: outdated(folder) for folder in sweeps}
+    kept, told = [], dict[str, int]()
+    for table, path in read:
+        folder = sweep_of(path)
+        what = (
+            old[folder](path, str(table["experiment"][0])) if len(table) and "experiment" in table.column_names else ""
+        )
+        if what:
+            told[f"{folder}: {what}"] = told.get(f"{folder}: {what}", 0) + len(table)
+            table = table.slice(0, 0)
+        kept.append((table, path))
+    for text, count in told.items():
+        warnings.warn(text.replace("rows of", f"{counted(count, 'row')} of", 1), UserWarning, stacklevel=5)
+    return kept
 
 
 def _is_large(column: pa.ChunkedArray) -> bool:

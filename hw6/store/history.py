@@ -110,6 +110,31 @@ def eras(folder: Path) -> Callable[[Path], int]:
     return lambda path: counts[maker(found, number_of(folder, path))]
 
 
+def outdated(folder: Path) -> Callable[[Path, str], str]:
+    """Which shards of a sweep hold rows of an earlier version of their experiment than its last run made.
+
+    Returns:
+        for a shard and its experiment what is to be said of it; nothing where its rows are of the last version, or the
+        record does not say.
+    """
+    found: list[dict[str, Any]] = []
+    with suppress(Hw6Error):
+        found = runs(folder)
+    versions = [
+        {name: one.get("version") for name, one in run.get("experiments", {}).items() if isinstance(one, dict)}
+        for run in found
+    ]
+    last = {name: version for run in versions for name, version in run.items()}
+
+    def told(path: Path, name: str) -> str:
+        version = versions[maker(found, number_of(folder, path))].get(name) if versions else None
+        if version is None or version == last[name]:
+            return ""
+        return f"rows of {name} version {version} are left out: those of version {last[name]} are there"
+
+    return told
+
+
 def number_of(folder: Path, path: Path) -> int:
     """The number of the job that wrote a shard of a sweep; -1 where it has none."""
     name = path.relative_to(folder).parts[0]

@@ -1,7 +1,8 @@
 """What a piece of code says: a digest of its words, and the names that it uses from outside itself.
 
-Words are names, operators, constants, in order. Docstrings, annotations and the texts of messages are none. The walk is
-one loop over a stack, which no depth of nesting can break: what is pushed last is read next.
+Words are names, operators, constants, in order. Docstrings, annotations and the texts of messages are none, but for the
+types of keys. The walk is one loop over a stack, which no depth of nesting can break: what is pushed last is read next.
+On it are nodes, words (texts), scopes, each closed by an ellipsis, and arguments of messages, each in a tuple.
 """
 
 from __future__ import annotations
@@ -11,56 +12,52 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from hw6.store.syntax import Import, Piece, Reference, Syntax, dotted, imported
+from hw6.store.syntax import (
+    LOGGING,
+    Import,
+    Piece,
+    Reading,
+    Reference,
+    Scope,
+    dotted,
+    imported,
+    is_telling,
+    loaded_by,
+    typed,
+)
 
-# Annotations of parameters and results are not reached at all: parameters are read by their names.
 _NO_WORDS = frozenset({"ctx", "type_comment", "kind", "type_params", "returns"})
-_LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "critical", "exception", "log"})
-_LOGGERS = ("log", "logger", "logging")
+_IMPORTING, _TELLING = frozenset({"import_module", "__import__"}), frozenset({"print", *LOGGING})
 _kinds: dict[type, tuple[str, tuple[str, ...]]] = {}  # the word of a kind of node, and its fields from last to first
 
 
-class _Scope:
-    """Names of a function, a class or a comprehension; the outermost one is the module."""
-
-    __slots__ = ("bound", "imports", "is_class", "outer", "used")
-
-    def __init__(self, bound: set[str], is_class: bool = False) -> None:
-        self.bound, self.is_class = bound, is_class
-        self.outer: dict[str, bool] = {}  # names declared global (True) or nonlocal
-        self.imports: dict[str, list[Import]] = {}
-        self.used: dict[str, None] = {}
-
-
-class _Close:
-    """Pushed below the words of a scope."""
-
-
-class _Quiet(int):
-    """Pushed around texts that are messages: 1 before, -1 after."""
-
-
-_CLOSE, _QUIETER, _LOUDER = _Close(), _Quiet(1), _Quiet(-1)
-
-
-def read(piece: Piece, *, without_defaults: bool = False) -> tuple[bytes, tuple[Reference, ...]]:
-    """The digest of a piece's words and the names that it uses; the defaults of its own parameters may be left out."""
-    if without_defaults not in piece.known:
-        reader = _Reader(piece.syntax, piece.node if without_defaults else None)
-        reader.read(piece.node)
-        digest = hashlib.blake2b("\n".join(reader.words).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        piece.known[without_defaults] = digest, tuple(reader.references)
-    return piece.known[without_defaults]
+def read(piece: Piece, how: Reading) -> tuple[bytes, tuple[Reference, ...], bool]:
+    """The digest of a piece's words, the names that it uses, and whether it uses docstrings."""
+    if how not in piece.known:
+        reader = _Reader(piece, how)
+        if how.is_type:
+            reader.type_(piece.node.value)  # type: ignore[attr-defined]
+        else:
+            reader.read(piece.node)
+        if reader.is_shadowed:  # a function that tells nothing has the name of one that does
+            reader = _Reader(piece, how, has_messages=False)
+            reader.read(piece.node)
+        text = "\n".join(reader.words).encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        piece.known[how] = digest, tuple(reader.references), b"__doc__" in text or b"getdoc" in text
+    return piece.known[how]  # type: ignore[no-any-return]
 
 
 class _Reader:
-    def __init__(self, syntax: Syntax, root: ast.AST | None) -> None:
-        self.syntax, self.root = syntax, root
+    def __init__(self, piece: Piece, how: Reading, has_messages: bool = True) -> None:
+        self.syntax, self.how, self.has_messages = piece.syntax, how, has_messages
+        self.roots = piece.functions(how.root)
         self.words: list[str] = []
         self.references: dict[Reference, None] = {}
         self.stack: list[Any] = []
-        self.scopes = [_Scope(set())]
-        self.quiet = 0
+        self.scopes = [Scope(set())]
+        self.tellers: set[str] = set()  # first parts of names of functions that are taken to tell something
+        self.is_shadowed = False
 
     def read(self, node: ast.AST) -> None:
         """Read all words of a node, in order."""
@@ -95,7 +92,7 @@ class _Reader:
                 push("]")
                 self.stack += value[::-1]
             else:
-                push(str(value) if value.__class__ is int else value)
+                push(str(value) if value.__class__ in (int, bool) else value)
 
     def nothing(self, node: ast.Pass | None) -> None:
         """An optional part that is not there is one word; ``pass`` is none."""
@@ -103,12 +100,9 @@ class _Reader:
             self.words.append("-")
 
     def constant(self, node: ast.Constant) -> None:
-        """A number or a text; a text of a message is only said to be there."""
+        """A number or a text; repr refuses integers of many digits."""
         value = node.value
-        if self.quiet and value.__class__ is str:
-            self.words.append('""')
-        else:  # repr refuses integers of many digits
-            self.words.append(hex(value) if value.__class__ is int else f"={value!r}")
+        self.words.append(hex(value) if value.__class__ is int else f"={value!r}")
 
     def attribute(self, node: ast.Attribute) -> None:
         """``a.b.c`` is one word and one use; an attribute of anything else is read in parts."""
@@ -125,54 +119,63 @@ class _Reader:
             self.words.extend((".", *names, "]"))
             self.stack.append(inner)
 
-    def joined(self, node: ast.JoinedStr) -> None:
-        """An f-string; of a message only the values."""
-        if not self.quiet:
-            self.plain(node)
-            return
-        self.words.append('""')
-        self.stack.append("]")
-        self.stack.extend(one.value for one in reversed(node.values) if isinstance(one, ast.FormattedValue))
-
     def call(self, node: ast.Call) -> None:
         """A call; the texts in that of ``print``, ``warnings.warn`` and logging are messages."""
-        if self.is_message(node.func):
-            self.quiet += 1
-            self.stack.append(_LOUDER)
+        called = node.func
+        last = called.attr if called.__class__ is ast.Attribute else getattr(called, "id", "")
+        if last in _TELLING and self.has_messages:
+            first = dotted(getattr(called, "value", called)).partition(".")[0]
+            scope = next((one for one in reversed(self.scopes) if first in one.imports or first in one.bound), None)
+            bound = self.syntax.sources(first) if scope is None else scope.imports.get(first, ())
+            self.tellers.add(first)  # where it is bound, all is read once more
+            if is_telling(node, self.syntax, bound, self.how.prints):
+                self.told(node)
+                return
+        elif last in _IMPORTING and node.args and isinstance(node.args[0], ast.Constant):
+            name = str(node.args[0].value)
+            what = Import(len(name) - len(name.lstrip(".")), name.lstrip("."))
+            self.references[Reference(last, (what,))] = None
+        elif last == "vars" and not node.args:
+            self.scopes[-1].used["locals"] = None
         self.plain(node)
 
-    def is_message(self, called: ast.expr) -> bool:
-        """Whether a call only tells something."""
-        if isinstance(called, ast.Name):
-            if called.id == "print":
-                return "print" not in self.syntax.bindings
-            return called.id == "warn" and self.syntax.imports_from("warn", "warnings")
-        if not isinstance(called, ast.Attribute) or called.attr not in _LOGGING:
-            return False
-        of = called.value
-        name = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
-        if called.attr == "warn" and (name == "warnings" or self.syntax.imports_from(name, "warnings")):
-            return True
-        return name.lower().endswith(_LOGGERS) or dotted(of) in {"logging.getLogger", "getLogger"}
+    def told(self, node: Any) -> None:
+        """A call whose arguments are messages."""
+        self.words.append("Call(")
+        self.stack += ("]", *reversed(node.keywords), "]", *((one,) for one in reversed(node.args)), node.func)
+
+    def text(self, item: tuple[ast.expr]) -> None:
+        """An argument of a message: its texts are only said to be there, of f-strings the values count."""
+        node = item[0]
+        if isinstance(getattr(node, "value", None), str) or isinstance(node, ast.JoinedStr):
+            self.words.append('""')
+            parts = reversed(getattr(node, "values", ()))
+            self.stack += ("]", *(one.value for one in parts if isinstance(one, ast.FormattedValue)))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
+            self.stack += ((node.right,) if isinstance(node.op, ast.Add) else node.right, (node.left,), node.op)
+        else:
+            self.stack.append(node)
+
+    def type_(self, node: ast.expr) -> None:
+        """The type of a key."""
+        found = list(typed(node, self.syntax))
+        self.words += [one if isinstance(one, str) else one.names for one in found]
+        self.references |= {one: None for one in found if isinstance(one, Reference)}
 
     def raised(self, node: ast.Raise) -> None:
         """What is raised: texts are messages."""
-        self.quiet += 1
-        self.stack.append(_LOUDER)
-        self.plain(node)
+        self.words.append("Raise(")
+        self.stack.append(node.cause)
+        (self.told if isinstance(node.exc, ast.Call) else self.stack.append)(node.exc)
 
     def asserted(self, node: ast.Assert) -> None:
         """What is asserted; texts in what it says otherwise are messages."""
         self.words.append("Assert(")
-        self.stack += (_LOUDER, node.msg, _QUIETER, node.test)
-
-    def turn(self, by: _Quiet) -> None:
-        """From here on texts are messages, or are so no longer."""
-        self.quiet += by
+        self.stack += (node.msg and (node.msg,), node.test)
 
     def expression(self, node: ast.Expr) -> None:
         """A statement that is an expression; a constant alone (a docstring) says nothing."""
-        if node.value.__class__ is not ast.Constant:
+        if node.value.__class__ is not ast.Constant or self.how.docs:
             self.plain(node)
 
     def annotated(self, node: ast.AnnAssign) -> None:
@@ -202,8 +205,11 @@ class _Reader:
         shape = (len(given.posonlyargs), len(plain), bool(given.vararg), len(only))
         self.words += (f"{node.__class__.__name__} {getattr(node, 'name', '')}", str(shape), *names)
         body = [node.body] if is_lambda else node.body
-        self.stack += (_CLOSE, "]", *reversed(body), _Scope(set(names)))
-        if node is not self.root:
+        self.stack += (..., "]", *reversed(body), Scope(set(names)))
+        if node in self.roots:  # always given all its parameters, in the types that these say
+            for one in (*given.posonlyargs, *given.args, *given.kwonlyargs):
+                self.type_(one.annotation or ast.Constant(None))
+        else:
             self.stack += ("]", *reversed((*given.defaults, *given.kw_defaults)))
         self.decorated(node)
 
@@ -211,7 +217,7 @@ class _Reader:
         """A class: its bases are outside it; functions in it do not see its names."""
         self.scopes[-1].bound.add(node.name)
         self.words.append(f"ClassDef {node.name}")
-        self.stack += (_CLOSE, "]", *reversed(node.body), _Scope(set(), is_class=True))
+        self.stack += (..., "]", *reversed(node.body), Scope(set(), is_class=True))
         self.stack += ("]", *reversed((*node.bases, *node.keywords)))
         self.decorated(node)
 
@@ -229,15 +235,13 @@ class _Reader:
         for one in reversed(node.generators):
             source = [] if one.iter is first else [one.iter]
             inner = [*source, str(one.is_async), one.target, *one.ifs, "]", *inner]
-        self.stack += (_CLOSE, "]", *reversed(inner), _Scope(set()), first)
-
-    def open(self, scope: _Scope) -> None:
-        """What follows is in a scope of its own."""
-        self.scopes.append(scope)
+        self.stack += (..., "]", *reversed(inner), Scope(set()), first)
 
     def close(self, _: object) -> None:
         """Names that a scope uses and does not bind are used by the next one outside that is no class."""
         scope = self.scopes.pop()
+        if self.tellers and not self.tellers.isdisjoint((*scope.bound, *scope.outer)):
+            self.is_shadowed = True
         around = next(one for one in reversed(self.scopes) if not one.is_class)
         for chain in scope.used:
             first = chain.partition(".")[0]
@@ -250,11 +254,12 @@ class _Reader:
         self.references |= {Reference(name): None for name, is_global in scope.outer.items() if is_global}
 
     def imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        """An import within a function: it does nothing but say where names come from."""
+        """An import within a function: it says where names come from, and does what it does."""
         scope = self.scopes[-1]
         if len(self.scopes) > 1:  # those of the top level are bindings of the file
+            self.references[Reference("", tuple(loaded_by(node)))] = None
             for name, what in imported(node):
-                scope.bound.add(name)
+                self.is_shadowed |= name == "print"
                 scope.imports.setdefault(name, []).append(what)
 
     def declared(self, node: ast.Global | ast.Nonlocal) -> None:
@@ -275,19 +280,18 @@ _HANDLERS: dict[type, Callable[[_Reader, Any], None]] = {
     ast.Pass: _Reader.nothing,
     ast.Constant: _Reader.constant,
     ast.Attribute: _Reader.attribute,
-    ast.JoinedStr: _Reader.joined,
     ast.Call: _Reader.call,
     ast.Raise: _Reader.raised,
     ast.Assert: _Reader.asserted,
-    _Quiet: _Reader.turn,
+    tuple: _Reader.text,
     ast.Expr: _Reader.expression,
     ast.AnnAssign: _Reader.annotated,
     ast.AugAssign: _Reader.augmented,
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda), _Reader.function),
     ast.ClassDef: _Reader.class_,
     **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), _Reader.comprehension),
-    _Scope: _Reader.open,
-    _Close: _Reader.close,
+    Scope: lambda reader, scope: reader.scopes.append(scope),
+    type(...): _Reader.close,
     **dict.fromkeys((ast.Import, ast.ImportFrom), _Reader.imported),
     **dict.fromkeys((ast.Global, ast.Nonlocal), _Reader.declared),
     **dict.fromkeys((ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping), _Reader.named),

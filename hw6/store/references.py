@@ -5,24 +5,27 @@ What is digested is that order and what each definition says, so that names and 
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import linecache
-import os
-import sys
 from collections import deque
-from functools import partial
-from inspect import getattr_static
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from hw6.store.reading import read
-from hw6.store.sources import Finder, Module, held, syntax_of
-from hw6.store.syntax import COMPUTING, Import, Piece, Reference, of_framework
+from hw6.store.sources import Finder, Module
+from hw6.store.syntax import COMPUTING, FUNCTIONS, Import, Piece, Reading, Reference, Syntax, dotted, of_framework
 
-_PLAIN = (int, float, complex, str, bytes, bool, type(None), type(...))
 _Seen = set[tuple[Module, str]]
+_WHOLE = frozenset({"globals", "locals", "eval", "exec"})  # what may use any name of its module
+_QUIET = frozenset({ast.Constant, ast.Name, ast.Load, ast.Store, ast.Pass, str, type(None)})  # nothing is in these
+_ASSIGNMENTS = ("Assign", "AnnAssign", "TypeAlias")
+_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+_PURE = (bool, bytes, dict, float, frozenset, int, len, list, object, range, set, slice, str, tuple)
+# Calls that leave nothing behind but what they give.
+_HARMLESS = frozenset(one.__name__ for one in _PURE) | {
+    *("types.MappingProxyType", "dataclasses.field", "enum.auto", "collections.namedtuple", "logging.getLogger"),
+    *("typing.TypeVar", "typing.ParamSpec", "typing.NewType"),
+}
 
 
 class Walk:
@@ -30,21 +33,22 @@ class Walk:
 
     Attributes:
         used: top-level names of packages that it uses and that are not followed.
-        own: the module of the function that makes rows, if it has a file.
+        reads_docs: whether some of it uses docstrings; they count only where that was said at the start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, docs: bool = False) -> None:
         self.used: set[str] = set()
-        self.own: Module | None = None
+        self.reads_docs = False
+        self._docs = docs
         self._finder = Finder()
         self._digest = hashlib.blake2b(digest_size=8)
-        self._places: dict[tuple[Module, int], int] = {}  # of a piece in the order
-        self._pending: deque[tuple[Module, Piece | None, bool]] = deque()
+        self._places: dict[tuple[Module, int, str, bool], int] = {}  # of a piece in the order
+        self._pending: deque[tuple[Module, Piece | None, Reading]] = deque()
         self._reached: set[Module] = set()
         self._whole: dict[Module, int] = {}
-        self._cells: dict[str, Module | None] = {}
+        self._prints: dict[Module, bool] = {}
+        self._is_type = False  # whether the name that is followed is the type of a key
         self._has_code = False  # without a text
-        self._open: set[int] = set()  # the ids of objects within which the walk is
 
     def digest(self, made_by: Any) -> str | None:
         """The digest of all code behind an object; None where there is none, as of a compiled function."""
@@ -52,64 +56,96 @@ class Walk:
         if not self._places and not self._has_code:
             return None
         while self._pending:
-            module, piece, is_root = self._pending.popleft()
+            module, piece, how = self._pending.popleft()
             if piece is None:
                 self._digest.update(module.source)
                 continue
-            words, references = read(piece, without_defaults=is_root)
+            if module not in self._prints:
+                self._prints[module] = not self._resolved(module, Reference("print"))
+            words, references, reads_docs = read(piece, how._replace(prints=self._prints[module]))
+            self.reads_docs |= reads_docs
             self._digest.update(words)
             for reference in references:
+                self._is_type = reference.is_type
                 self._say(self._resolved(module, reference))
+                self._is_type = False
         return self._digest.hexdigest()
 
     def _say(self, words: list[str]) -> None:
         self._digest.update("\n".join([*words, ";"]).encode("utf-8", "surrogatepass"))
 
-    def _visit(self, module: Module, piece: Piece | None, is_root: bool = False) -> str:
+    def _value(self, value: Any, is_root: bool = False) -> list[str]:
+        """What an object is, in words (``hw6.store.code``)."""
+        raise NotImplementedError
+
+    def _visit(self, module: Module, piece: Piece | None, root: str = "") -> str:
         """The place of a piece in the order; None stands for a module that can only be taken by its bytes."""
-        key = (module, id(piece and piece.node))
+        is_type = self._is_type and piece is not None and type(piece.node).__name__ in _ASSIGNMENTS
+        key = (module, id(piece and piece.node), root, is_type)
         if key not in self._places:
             self._places[key] = len(self._places)
-            self._pending.append((module, piece, is_root))
+            self._pending.append((module, piece, Reading(root, is_type, self._docs)))
             self._reach(module)
         return f"#{self._places[key]}"
 
     def _reach(self, module: Module) -> None:
-        """Importing a module does something, and so does importing the packages that it is in."""
+        """Importing a module does something, and so does importing the packages that it is in and what it imports."""
         if module in self._reached or module.is_cell:
             return
         self._reached.add(module)
+        is_type, self._is_type = self._is_type, False
         above = module.name.rpartition(".")[0]
         if above and (parent := self._finder.module(above)) is not None:
             self._reach(parent)
         if module.syntax is None:
             self._visit(module, None)
-            return
-        for piece in module.syntax.effects:
-            self._visit(module, piece)
-        for bindings in module.syntax.bindings.values():
-            for one in bindings:
-                if isinstance(one, Piece) and any(self._may_register(module, name) for name in one.decorators):
-                    self._visit(module, one)
+        else:
+            for one in module.syntax.imports:
+                self._load(module, one)
+            for piece, makers in effects_of(module.syntax):
+                if not makers or any(self._may_keep(module, name) for name in makers):
+                    self._visit(module, piece)
+        self._is_type = is_type
 
-    def _may_register(self, module: Module, decorator: str) -> bool:
-        """Whether a decorator is code that is followed: it may keep what it decorates, for others to find."""
-        assert module.syntax is not None
-        return any(
-            isinstance(one, Piece) or self._finder.module(module.absolute(one.level, one.module)) is not None
-            for one in module.syntax.bindings.get(decorator.partition(".")[0], ())
-        )
+    def _load(self, module: Module, what: Import) -> None:
+        """Reach what an import loads; hw6's own modules only define things."""
+        start = module.absolute(what.level, what.module)
+        found = None if start.partition(".")[0] == "hw6" else self._finder.module(start)
+        is_package = found is not None and found.package == found.name
+        inner = self._finder.module(f"{start}.{what.name}") if is_package and what.name else None
+        for one in (found, inner):
+            if one is not None:
+                self._reach(one)
+
+    def _may_keep(self, module: Module, name: str) -> bool:
+        """Whether a decorator or a base class is code that is followed: it may keep what it makes for others."""
+        bound = () if module.syntax is None else module.syntax.sources(name)
+        names = [module.absolute(one.level, one.module) for one in bound if isinstance(one, Import)]
+        return len(names) < len(bound) or any(self._finder.module(one) is not None for one in names)
 
     # --- names ------------------------------------------------------------------------------------------------------
 
     def _resolved(self, module: Module, reference: Reference) -> list[str]:
         """What a name in a piece of a module stands for, as words of the digest."""
         names = reference.names.split(".")
+        if not reference.names:
+            for one in reference.imports:
+                self._load(module, one)
+            return []
+        is_any = names[:2] == ["sys", "modules"] or (names[0] in _WHOLE and not module.binds(names[0]))
+        whole = self._all_of(module) if is_any and module.syntax is not None else []
         if reference.imports:
-            return [word for one in reference.imports for word in self._imported(module, one, names[1:], set())]
+            return whole + [word for one in reference.imports for word in self._imported(module, one, names[1:], set())]
         if module.syntax is not None and module.syntax.namespace is not None:
-            return self._global(module.syntax.namespace, names)
-        return self._named(module, names, set())
+            return whole + self._global(module.syntax.namespace, names)
+        return whole + self._named(module, names, set())
+
+    def _global(self, namespace: Any, names: list[str]) -> list[str]:
+        """A name of a notebook, by what it stands for now."""
+        if names[0] not in namespace:
+            return []
+        value = namespace[names[0]]
+        return self._from(value.__name__, names[1:], set()) if isinstance(value, ModuleType) else self._value(value)
 
     def _named(self, module: Module, names: list[str], seen: _Seen) -> list[str]:
         """A name at the top level of a module, and attributes of it."""
@@ -145,7 +181,7 @@ class Walk:
         self._reach(module)
         if module.syntax is None:
             return [self._visit(module, None)]
-        if not names:
+        if not names or names[0] == "__dict__":
             return self._all_of(module)
         found = self._named(module, names, seen)
         if module.package == module.name and not (found and names[0] in module.syntax.bindings):
@@ -161,129 +197,85 @@ class Walk:
         self._whole[module] = len(self._whole)
         return [word for name in module.syntax.bindings for word in self._named(module, [name], set())]
 
-    # --- values -----------------------------------------------------------------------------------------------------
 
-    def _global(self, namespace: Any, names: list[str]) -> list[str]:
-        """A name of a notebook, by what it stands for now."""
-        if names[0] not in namespace:
-            return []
-        value = namespace[names[0]]
-        return self._from(value.__name__, names[1:], set()) if isinstance(value, ModuleType) else self._value(value)
-
-    def _value(self, value: Any, is_root: bool = False, of_one_cell: bool = False) -> list[str]:
-        """An object: a function by its code, a number or a text by itself, any other by the code of its class."""
-        if isinstance(value, np.generic):
-            value = value.item()
-        if type(value) in _PLAIN:
-            return [repr(value)]
-        if id(value) in self._open:
-            return ["again"]
-        self._open.add(id(value))
-        try:
-            return self._object(value, is_root, of_one_cell)
-        finally:
-            self._open.discard(id(value))
-
-    def _object(self, value: Any, is_root: bool, of_one_cell: bool) -> list[str]:
-        if isinstance(value, (tuple, list)):
-            return ["[", *self._values(*value), "]"]
-        if isinstance(value, dict):
-            return ["{", *(word for item in value.items() for word in self._values(*item)), "}"]
-        if isinstance(value, ModuleType):
-            return self._from(value.__name__, [], set())
-        if isinstance(value, partial):
-            named = [word for name in sorted(value.keywords) for word in (name, *self._value(value.keywords[name]))]
-            given = ["(", *self._values(*value.args), ")", *named] if value.args or named else []
-            return [*self._value(value.func, is_root, of_one_cell), *given]
-        if callable(value) and getattr_static(value, "__wrapped__", None) is not None:
-            maker = getattr(value, "__globals__", {}).get("__name__") or type(value).__module__
-            return self._value(value.__wrapped__, is_root, of_one_cell or of_framework(str(maker)))
-        if isinstance(value, MethodType):
-            return [*self._value(value.__self__, is_root), *self._value(value.__func__)]
-        if isinstance(value, FunctionType):
-            return self._function(value, is_root, of_one_cell)
-        if isinstance(value, type):
-            return self._class(value, is_root)
-        name, home = getattr(value, "__name__", None), getattr(value, "__module__", None) or type(value).__module__
-        compiled = self._from(str(home), [str(name)], set()) if callable(value) and name is not None else []
-        return [*compiled, *self._value(type(value), is_root)]
-
-    def _values(self, *values: Any) -> list[str]:
-        return [word for value in values for word in self._value(value)]
-
-    def _function(self, function: FunctionType, is_root: bool, of_one_cell: bool) -> list[str]:
-        code, home = function.__code__, function.__module__ or ""
-        first, last = code.co_qualname.partition(".")[0], code.co_qualname.rpartition(".")[2]
-        file = _file_of(code.co_filename, home)
-        module = self._of_file(home, file, is_root) if file else self._cell(code.co_filename, function.__globals__)
-        if module is None:
-            return self._from(home, [first], set()) if file else self._compiled(code, function.__globals__)
-        closed = [one.cell_contents for one in function.__closure__ or () if _is_filled(one)]
-        return [*self._pieces(module, first, code.co_firstlineno, is_root, of_one_cell), last, *self._values(*closed)]
-
-    def _compiled(self, code: CodeType, namespace: Any) -> list[str]:
-        """Code whose text is nowhere (``python -c``): its instructions, and what they name."""
-        self._has_code = True
-        inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        plain = [repr(constant) for constant in code.co_consts if not isinstance(constant, CodeType)]
-        found = [code.co_code.hex(), *code.co_names, *plain]
-        for name in code.co_names:
-            found += self._global(namespace, [name])
-        return [*found, *(word for one in inner for word in self._compiled(one, namespace))]
-
-    def _class(self, kind: type, is_root: bool) -> list[str]:
-        first, home = kind.__qualname__.partition(".")[0], kind.__module__
-        file = held(sys.modules.get(home), "__file__")
-        module = self._of_file(home, file, is_root) if isinstance(file, str) else self._cell_of(first, home)
-        return self._from(home, [first], set()) if module is None else self._pieces(module, first, 0, is_root, False)
-
-    def _cell_of(self, name: str, home: str) -> Module | None:
-        """The last cell of a notebook that defines a class."""
-        namespace = getattr(sys.modules.get(home), "__dict__", {})
-        for file in reversed(list(linecache.cache)):
-            if not os.path.isfile(file) and any(name in line for line in linecache.getlines(file)):
-                cell = self._cell(file, namespace)
-                if cell is not None and cell.syntax is not None and name in cell.syntax.bindings:
-                    return cell
-        return None
-
-    def _of_file(self, name: str, file: str, is_root: bool) -> Module | None:
-        if not is_root and name != "__main__":
-            return self._finder.module(name)
-        module = self._finder.own(name, file)
-        if is_root:
-            self.own = module
-        return module
-
-    def _cell(self, file: str, namespace: Any) -> Module | None:
-        """Code without a file, as in a notebook: its text is kept by ``linecache``."""
-        if file not in self._cells:
-            source = "".join(linecache.getlines(file, namespace)).encode("utf-8", "surrogatepass")
-            syntax = syntax_of(source, namespace) if source else None
-            cell = Module(namespace.get("__name__", ""), namespace.get("__package__") or "", source, syntax)
-            self._cells[file] = None if syntax is None else cell
-        return self._cells[file]
-
-    def _pieces(self, module: Module, name: str, line: int, is_root: bool, of_one_cell: bool) -> list[str]:
-        """The definitions that an object may come from."""
-        if module.syntax is None:
-            return [self._visit(module, None)]
-        found = module.syntax.lambdas(line) if name == "<lambda>" else module.syntax.definitions(name)
-        whole = [Piece(module.syntax.tree, module.syntax)]
-        return [self._visit(module, one, is_root and (of_one_cell or one.of_one_cell)) for one in found or whole]
+# --- what importing a module does -----------------------------------------------------------------------------------
 
 
-def _file_of(path: str, home: str) -> str | None:
-    """The file that code comes from: where its text was compiled, or where that has been moved to."""
-    if os.path.isfile(path):
-        return path
-    file = getattr(sys.modules.get(home), "__file__", None)
-    is_there = isinstance(file, str) and os.path.basename(file) == os.path.basename(path)
-    return file if is_there and os.path.isfile(str(file)) else None
+def effects_of(syntax: Syntax) -> list[tuple[Piece, set[str]]]:
+    """What importing a file does, in order; of what may do something only by them, decorators and base classes."""
+    if syntax.effects is None:
+        syntax.effects = []
+        for piece in syntax.pieces:
+            makers: set[str] = set()
+            does_something = _does_something(piece.node, syntax, makers)
+            if does_something or makers:
+                syntax.effects.append((piece, set() if does_something else makers))
+    return syntax.effects
 
 
-def _is_filled(cell: CellType) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
+def _does_something(statement: Any, syntax: Syntax, makers: set[str]) -> bool:
+    if isinstance(statement, (ast.ClassDef, *FUNCTIONS)):
+        return _leaves_something(statement, syntax, makers)
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        is_called = [getattr(one, "id", "") for one in targets] == ["_"]  # so that a linter takes the answer for used
+        return is_called or any(_leaves_something(one, syntax, makers) for one in (*targets, statement.value))
+    return not _does_nothing(statement, syntax)
+
+
+def _leaves_something(what: Any, syntax: Syntax, makers: set[str]) -> bool:
+    """Whether a definition or a value leaves something behind; fills in decorators and base classes, which may."""
+    pending: list[Any] = [what]
+    while pending:
+        node = pending.pop()
+        kind = node.__class__
+        if kind in _QUIET:
+            continue
+        if kind is ast.ClassDef or kind in FUNCTIONS:
+            above = [one for one in node.decorator_list if not syntax.is_framework(one)]
+            if any(not dotted(one) or syntax.origins(one) == ["functools.partial"] for one in above):
+                return True
+            above += (*node.bases, *node.keywords) if kind is ast.ClassDef else ()
+            makers |= {one.id for each in above for one in ast.walk(each) if isinstance(one, ast.Name)}
+        if kind in FUNCTIONS or kind is ast.Lambda:
+            pending += [one for one in (*node.args.defaults, *node.args.kw_defaults) if one is not None]
+        elif kind is ast.ClassDef:
+            pending += node.body
+        elif kind is ast.Call:
+            if not syntax.is_framework(node.func):  # a drawing may be made in any way
+                if not _is_harmless(node.func, syntax):
+                    return True
+                pending += [*node.args, *node.keywords]
+        elif kind is ast.Global or (kind in (ast.Attribute, ast.Subscript) and isinstance(node.ctx, ast.Store)):
+            return True
+        else:
+            for name, value in node.__dict__.items():
+                if value.__class__ is list:
+                    pending += value
+                elif isinstance(value, ast.AST) and name != "annotation":
+                    pending.append(value)
+    return False
+
+
+def _is_harmless(called: ast.expr, syntax: Syntax) -> bool:
+    """Whether a call leaves nothing behind; methods of a text do not."""
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Constant):
+        return True
+    return not isinstance(called, ast.Call) and _HARMLESS.issuperset(syntax.origins(called))
+
+
+def _does_nothing(statement: ast.AST, syntax: Syntax) -> bool:
+    """Whether a statement counts for nothing where it stands: imports, texts, calls of hw6, blocks of such."""
+    if type(statement).__name__ in ("Import", "ImportFrom", "Pass", "Global", "TypeAlias"):
+        return True
+    if isinstance(statement, ast.Expr):
+        value = statement.value
+        return isinstance(value, ast.Constant) or (isinstance(value, ast.Call) and syntax.is_framework(value))
+    if isinstance(statement, ast.AugAssign):
+        return dotted(statement.target) == "__all__"
+    if isinstance(statement, ast.If) and syntax.is_left_out(statement.test):
+        return all(_does_nothing(one, syntax) for one in statement.orelse)
+    if isinstance(statement, (ast.ClassDef, *FUNCTIONS)):
         return False
+    inner = [one for name in _BODIES for one in getattr(statement, name, ()) if not isinstance(one, ast.Pass)]
+    return bool(inner) and all(_does_nothing(one, syntax) for one in inner)

@@ -6,12 +6,15 @@ not installed (a checkout on the search path); of hw6 the parts that compute. Al
 
 from __future__ import annotations
 
+import marshal
 import os
+import struct
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any, NamedTuple
 
+from hw6.errors import Hw6Error
 from hw6.store.syntax import Syntax, of_framework
 
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
@@ -20,6 +23,7 @@ _EDITABLE = ("__editable__", "editables")  # finders of editable installations; 
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
 _SUFFIXES = (*EXTENSION_SUFFIXES, ".py", ".pyc")  # in the order in which Python takes them
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+_imported: dict[int, tuple[ModuleSpec, bytes]] = {}  # what was first seen of a loaded module, by the id of its spec
 _parsed: dict[str, tuple[bytes, Syntax | None]] = {}  # by path; a file that has changed is parsed again
 
 
@@ -49,6 +53,10 @@ class Module:
     def is_cell(self) -> bool:
         """Whether it is a cell of a notebook."""
         return self.syntax is not None and self.syntax.namespace is not None
+
+    def binds(self, name: str) -> bool:
+        """Whether it has a name at its top level."""
+        return self.syntax is not None and name in self.syntax.bindings
 
     def absolute(self, level: int, name: str) -> str:
         """The full name of a module that is named from this one, with so many dots before it."""
@@ -100,6 +108,7 @@ class Finder:
         path = os.path.realpath(place.file)
         if path not in self._by_file:
             self._by_file[path] = Module(name, package, *parsed(path), path)
+            refuse_edited(name, path, self._by_file[path].source)
         return self._by_file[path]
 
     def _is_followed(self, name: str, place: Place) -> bool:
@@ -166,6 +175,47 @@ def parsed(path: str) -> tuple[bytes, Syntax | None]:
     return known
 
 
+def refuse_edited(name: str, path: str, source: bytes) -> None:
+    """Refuse a file that has changed since it was imported: rows would come from memory, their digest from the disk.
+
+    Raises:
+        Hw6Error: which file, and what to do.
+    """
+    module = sys.modules.get(name)
+    spec, file = held(module, "__spec__"), held(module, "__file__")
+    if spec is None or not isinstance(file, str) or (file != path and os.path.realpath(file) != path):
+        return
+    known = _imported.get(id(spec))
+    is_new = known is None or known[0] is not spec
+    if is_new:
+        _imported[id(spec)] = spec, source
+    if (is_new and _is_older(spec, path, source)) or (known is not None and not is_new and known[1] != source):
+        raise Hw6Error(
+            f"{os.path.basename(path)} has changed since it was imported: restart Python, or importlib.reload it"
+        )
+
+
+def _is_older(spec: ModuleSpec, path: str, source: bytes) -> bool:
+    """Whether a module was loaded from a cache that is another text's than its file has now."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    is_by_name = stem in (spec.name.rpartition(".")[2], "__init__")  # others are not loaded from a cache
+    cached = spec.cached if is_by_name and type(spec.loader) is SourceFileLoader else None
+    if sys.dont_write_bytecode or not cached or not os.access(os.path.dirname(cached), os.W_OK):
+        return False
+    try:
+        with open(cached, "rb") as file:
+            header, now = file.read(16), os.stat(path)
+            flags, *then = struct.unpack("<4x3I", header)
+            if flags or then == [int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF]:
+                return False
+            code = marshal.loads(file.read())  # a file that was only touched has the same code
+        return bool(code != compile(source, path, "exec", dont_inherit=True))
+    except (OSError, struct.error):
+        return False
+    except (*_UNREADABLE, EOFError, TypeError):
+        return True
+
+
 def syntax_of(source: bytes, namespace: Mapping[str, Any] | None = None) -> Syntax | None:
     """The syntax of a text; None where it has none."""
     try:
@@ -180,6 +230,15 @@ def _loaded(name: str) -> Place | None:
     file, folders = held(module, "__file__"), held(module, "__path__")
     found = Place(file if isinstance(file, str) else None, tuple(map(str, folders or ())))
     return found if found.file or found.folders else None
+
+
+def file_of(path: str, home: str) -> str | None:
+    """The file that code comes from: where its text was compiled, or where that has been moved to."""
+    if os.path.isfile(path):
+        return path
+    file = getattr(sys.modules.get(home), "__file__", None)
+    is_there = isinstance(file, str) and os.path.basename(file) == os.path.basename(path)
+    return file if is_there and os.path.isfile(str(file)) else None
 
 
 def held(module: object, name: str) -> Any:

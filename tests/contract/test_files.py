@@ -206,6 +206,7 @@ def test_two_experiments_of_one_name_are_not_mixed_in_one_folder(command: Comman
 def test_a_file_beside_an_experiment_of_ours(command: Command, file: Path) -> None:
     frame = command.sweep("experiment=waves.py:waves,noop", "seed=1,2", into="s")
     assert sorted(frame["experiment"]) == ["noop", "noop", "waves", "waves"]
+    assert "outputs/waves-noop/" in command("-m", "experiment=waves.py:waves,noop", "seed=1,2").out
     assert record(command.folder / "s")["expanded"][1] == f"experiment={file}:waves,noop"  # type: ignore[index]
 
 

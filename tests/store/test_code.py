@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
+import os
+import py_compile
+import re
 import sys
+import threading
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib import import_module, invalidate_caches
+from fractions import Fraction
+from importlib import import_module, invalidate_caches, reload
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +24,13 @@ import pandas
 import pytest
 from recipes import THIRD_PARTY, install_package
 
+from hw6.contract.files import load as load_file
 from hw6.contract.registry import EXPERIMENTS, experiment_named
+from hw6.errors import Hw6Error
+from hw6.store import sources
 from hw6.store.code import code_digests, code_of, comparable
+from hw6.store.references import effects_of
+from hw6.store.syntax import COMPUTING, Syntax
 
 Write = Callable[..., Path]
 Load = Callable[..., ModuleType]
@@ -173,7 +185,8 @@ def changed(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} is in {path.name} {text.count(old)} times"
     path.write_text(text.replace(old, new), encoding="utf-8")
-    compile(path.read_bytes(), path, "exec")  # what cannot be parsed would always move a digest
+    py_compile.compile(str(path), doraise=True)  # what cannot be parsed would always move a digest
+    sources._imported.clear()  # as in another process, which has imported what is there now
 
 
 CHECK = '    if power < 0:\n        raise ValueError(f"no power {power:d}")\n'
@@ -372,8 +385,9 @@ def test_names_are_followed_through_imports_of_every_form(write: Write, load: Lo
     assert digest(rows) != before
 
 
-def test_a_module_that_is_passed_on_counts_as_a_whole(write: Write, load: Load) -> None:
-    folder = write({"lab_a.py": rows_by("import lab_b as b", "getattr(b, 'f')"), "lab_b.py": CODE})
+@pytest.mark.parametrize("called", ["getattr(b, 'f')", "b.__dict__['f']", "vars(b)['f']"])
+def test_a_module_that_is_passed_on_counts_as_a_whole(write: Write, load: Load, called: str) -> None:
+    folder = write({"lab_a.py": rows_by("import lab_b as b", called), "lab_b.py": CODE})
     rows = load(folder, "lab_a").rows
     before = digest(rows)
     changed(folder / "lab_b.py", '"F."', '"G."')
@@ -501,7 +515,7 @@ def test_arguments_of_a_partial_application_count(write: Write, load: Load) -> N
 
 
 def test_the_code_of_rows_is_that_of_the_function_behind_them() -> None:
-    """Partial applications and decorators stand in modules of their own."""
+    """Partial applications stand in a module of their own; a wrapper counts too."""
     plain = THIRD_PARTY.rows
 
     @functools.wraps(plain)
@@ -509,9 +523,8 @@ def test_the_code_of_rows_is_that_of_the_function_behind_them() -> None:
         return plain(cells)
 
     decorated.__module__ = "functools"
-    wanted = code_digests([THIRD_PARTY])
-    for rows in (functools.partial(plain), decorated, functools.partial(functools.partial(decorated))):
-        assert code_digests([replace(THIRD_PARTY, rows=rows)]) == wanted
+    assert digest(functools.partial(plain)) == digest(plain)
+    assert digest(functools.partial(functools.partial(decorated))) == digest(decorated) != digest(plain)
 
 
 # --- what a digest does not depend on -------------------------------------------------------------------------------
@@ -548,7 +561,7 @@ def test_a_file_that_is_run_as_a_script_agrees_with_the_module(
     module = load(folder, "lab_script")
     before = digest(module.rows)
     monkeypatch.setitem(sys.modules, "__main__", module)
-    module.rows.__module__ = "__main__"
+    module.rows.__module__ = module.__name__ = "__main__"
     assert digest(module.rows) == before
 
 
@@ -703,6 +716,405 @@ def test_an_experiment_of_a_compiled_function_has_no_digest() -> None:
     nowhere = replace(THIRD_PARTY, rows=dict, name="nowhere")
     assert code_of(nowhere).digest is None
     assert list(code_digests([nowhere, THIRD_PARTY, THIRD_PARTY])) == [THIRD_PARTY.name]
+
+
+# --- what else decides a row ----------------------------------------------------------------------------------------
+
+
+def cell(body: str, *, above: str = "", signature: str = "k: int = 1", decorators: str = "") -> str:
+    """A file of a function of one cell, lab_knn."""
+    head = "import enum\nimport functools\nimport logging\nimport typing\nimport warnings\n\nimport hw6\n"
+    decorator = f'@hw6.experiment(metrics={{"m": "metric"}})\n{decorators}'
+    inner = "".join(f"    {line}\n" for line in body.splitlines())
+    return f'{head}{above}\n\n{decorator}def lab_knn({signature}):\n{inner}    return {{"m": x}}\n'
+
+
+ENUM = "class Act(enum.Enum):\n    one = 1\n    def apply(self): return 41\nclass Other(enum.Enum):\n    one = 3\n"
+ENUMS = {"above": ENUM, "signature": "act: Act = Act.one"}
+KEY = 'K = typing.Annotated[int, hw6.Integer(help="neighbours", minimum=1)]\n'
+SCALED = (
+    "def scaled(f, by, *, more=7):\n    @functools.wraps(f)\n    def inner(*given, n=by, **named):\n"
+    "        return {'m': f(*given, **named)['m'] * by + 43}\n    return inner\n"
+)
+WRAPPED = (
+    cell("x = k + 31", above=SCALED).replace("@hw6", "#").replace("lab_knn", "base")
+    + 'lab_knn = hw6.experiment(metrics={"m": "metric"}, name="lab_knn")(scaled(base, 10))\n'
+)
+KEEPS = "class Kind:\n    def __init_subclass__(cls): KINDS.append(cls.size)\n"
+KINDS = "x = KINDS[-1]", "KINDS = []\ndef keep(name, size=1): KINDS.append(name)\n" + KEEPS
+NUMBER, TEXT = ("51", "52"), ("'a'", "'b'")
+CELLS_MOVING = {  # of a function of one cell: what it says, what is changed, and whether that moves its digest
+    "a member of an Enum that only annotates": (cell("x = act.value", **ENUMS), "one = 1", "one = 2", True),
+    "a method of such a one": (cell("x = act.apply()", **ENUMS), "return 41", "return 42", True),
+    "another Enum": (cell("x = act.value", **ENUMS), "act: Act = Act", "act: Other = Other", True),
+    "an Enum named in a text": (
+        cell("x = act.value", above=ENUM, signature="act: 'Act | None' = None"),
+        "one = 1",
+        "one = 2",
+        True,
+    ),
+    "a type": (cell("x = k"), "k: int", "k: float", True),
+    "a kind of list": (cell("x = k[0]", signature="k: list[int] = [1]"), "list[int] = [1]", "tuple[int] = (1,)", True),
+    "a help beside a type": (
+        cell("x = k", signature='k: typing.Annotated[int, hw6.Integer(help="a")] = 1'),
+        'help="a"',
+        'help="b", maximum=9',
+        False,
+    ),
+    "a type beside a help": (
+        cell("x = k", signature="k: typing.Annotated[int, hw6.Integer(help='a')] = 1"),
+        "[int",
+        "[float",
+        True,
+    ),
+    "a help in a type of a name": (cell("x = k", above=KEY, signature="k: K = 1"), "neighbours", "all", False),
+    "a type of a name": (cell("x = k", above=KEY, signature="k: K = 1"), "[int", "[float", True),
+    "one more choice": (cell("x = k", signature="k: typing.Literal['a'] = 'a'"), "['a'", "['a', 'b'", False),
+    "another kind of choice": (cell("x = k", signature="k: typing.Literal[1] = 1"), "[1]", "['1']", True),
+    "a default": (cell("x = k"), "= 1", "= 2", False),
+    "a default where it calls itself": (cell("x = lab_knn() if k else 1"), "= 1", "= 2", True),
+    "a default where a helper calls it": (cell("x = f()", above="def f(): return lab_knn()\n"), "= 1", "= 2", True),
+    "what a wrapper does": (WRAPPED, "+ 43", "+ 44", True),
+    "what a wrapper wraps": (WRAPPED, "+ 31", "+ 32", True),
+    "a default of a wrapper's maker": (WRAPPED, "more=7", "more=8", True),
+    "a label beside a wrapper": (WRAPPED, '"metric"}, name', '"label"}, name', False),
+    "a call whose answer nobody uses": (cell(KINDS[0], above=f"{KINDS[1]}a = keep(51)\n"), *NUMBER, True),
+    "a call in a table": (cell(KINDS[0], above=f"{KINDS[1]}T = {{'a': [keep(51)]}}\n"), *NUMBER, True),
+    "a call in a class": (
+        cell(KINDS[0], above=f"{KINDS[1]}class A:\n    a = keep(51)\n"),
+        *NUMBER,
+        True,
+    ),
+    "a global of a class": (cell("x = N", above="N = 1\nclass A:\n    global N\n    N = 51\n"), *NUMBER, True),
+    "a class that its base keeps": (
+        cell(KINDS[0], above=f"{KINDS[1]}class A(Kind):\n    size = 51\n"),
+        *NUMBER,
+        True,
+    ),
+    "a call in a default": (cell(KINDS[0], above=f"{KINDS[1]}def f(a=keep(51)): return a\n"), *NUMBER, True),
+    "a lambda that decorates": (
+        cell(KINDS[0], above=f"{KINDS[1]}@(lambda f: KINDS.append(51))\ndef f(): pass\n"),
+        *NUMBER,
+        True,
+    ),
+    "an entry that decorates": (
+        cell(KINDS[0], above=f"{KINDS[1]}T = [keep]\n@T[0]\ndef f(): return 51\n"),
+        *NUMBER,
+        True,
+    ),
+    "a partial application that decorates": (
+        cell(KINDS[0], above=f"{KINDS[1]}@functools.partial(keep, size=2)\ndef f(): return 51\n"),
+        *NUMBER,
+        True,
+    ),
+    "a drawing": (
+        cell("x = k", above="def label(): return 'a'\nD = hw6.Drawing(labels={'k': label()})\n"),
+        "return 'a'",
+        "return 'b'",
+        False,
+    ),
+    "an experiment beside it": (
+        cell("x = k", above="def f(k: int = 2): return {'m': k}\nE = hw6.experiment(metrics={'m': 'a'})(f)\n"),
+        *TEXT,
+        False,
+    ),
+    "a dictionary of texts": (cell("x = k", above="L = dict(k='a', n=' b'.strip())\n"), *TEXT, False),
+    "a logger": (cell("x = k", above="log = logging.getLogger('a')\nT = typing.TypeVar('T')\n"), *TEXT, False),
+    "a class that nothing keeps": (cell("x = k", above="class A(enum.Enum):\n    a = 51\n"), *NUMBER, False),
+    "a key in a message": (cell("raise ValueError(T['a'])", above="T = {'a': 1}\n"), "T['a']", "T['b']", True),
+    "a call in a message": (cell("raise ValueError(f('a'))", above="def f(x): return x\n"), "f('a')", "f('b')", True),
+    "a key that is printed": (cell("x = k\nprint(T['a'])", above="T = {'a': 1}\n"), "T['a']", "T['b']", True),
+    "a message in parts": (cell("x = k\nprint('a' + 'b %s' % k, f'c{k}')"), "b %s' % k, f'c", "e%s' % k, f'd", False),
+    "a print to a file": (cell("x = k\nprint('a', file=open('f', 'w'))"), *TEXT, True),
+    "a print of one's own": (cell("x = k\nprint('a')", above="print = KINDS = len\n"), *TEXT, True),
+    "a print that a function sets": (
+        cell("f()\nx = print('a')", above="def f():\n    global print\n    print = len\n"),
+        *TEXT,
+        True,
+    ),
+    "a print that is a variable": (cell("print = len\nx = print('a')"), *TEXT, True),
+    "a print that is a parameter": (
+        cell("x = f(len)", above="def f(print):\n    def g(): return print('a')\n    return g()\n"),
+        *TEXT,
+        True,
+    ),
+    "a log": (cell("x = k\nlog.info('a')", above="log = logging.getLogger('l')\n"), *TEXT, False),
+    "a log of the library": (cell("import logging\nx = k\nlogging.info('a')"), *TEXT, False),
+    "what is called as a log is": (
+        cell("x = log.info('a')", above="class log:\n    def info(x): return len(x)\n"),
+        *TEXT,
+        True,
+    ),
+    "a warning where it is imported": (cell("import warnings\nx = k\nwarnings.warn('a')"), *TEXT, False),
+    "a docstring that is read": (cell("x = len(f.__doc__)", above="def f():\n    'a'\n"), *TEXT, True),
+    "a docstring that is asked for": (
+        cell("x = len(getattr(f, '__doc__'))", above="def f():\n    'a'\n"),
+        "    'a'",
+        "    'b'",
+        True,
+    ),
+    "a docstring of the module": ('"""A lab."""\n' + cell("x = len(__doc__)"), "A lab", "Another lab", True),
+    "a docstring of the module that is not read": ('"""A lab."""\n' + cell("x = k"), "A lab", "Another lab", False),
+    "a name by globals": (cell("x = globals()['N']", above="N = 51\n"), *NUMBER, True),
+    "a name by vars": (cell("def g(): return vars()\nx = g()", above="N = 51\n"), *NUMBER, True),
+    "a name by eval": (cell("x = eval('N')", above="N = 51\n"), *NUMBER, True),
+    "a name by the module": (
+        cell("x = getattr(sys.modules[__name__], 'N')", above="import sys\nN = 51\n"),
+        *NUMBER,
+        True,
+    ),
+    "an eval of one's own": (cell("x = eval('N')", above="N = 51\ndef eval(x): return 1\n"), *NUMBER, False),
+    "a constant that is true": (
+        cell("x = N", above="TYPE_CHECKING = True\nif TYPE_CHECKING:\n    N = 51\n"),
+        *NUMBER,
+        True,
+    ),
+    "a constant that is never true": (
+        cell("x = k", above="if typing.TYPE_CHECKING:\n    N = 51\n    print(N)\n"),
+        *NUMBER,
+        False,
+    ),
+    "a pattern": (cell("match k:\n    case True: x = 51\n    case _: x = 2"), "True", "False", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", list(CELLS_MOVING))
+def test_of_a_function_of_one_cell_what_decides_its_row_counts(write: Write, load: Load, what: str) -> None:
+    text, old, new, moves = CELLS_MOVING[what]
+    folder = write({"lab_counts.py": text})
+    rows = load(folder, "lab_counts").lab_knn.rows
+    before = digest(rows)
+    changed(folder / "lab_counts.py", old, new)
+    assert (digest(rows) != before) is moves
+
+
+def test_what_a_wrapper_is_given_counts(write: Write, load: Load) -> None:
+    found = []
+    for by in (10, 10, 11):
+        place = write({"lab_wrapped.py": WRAPPED.replace("10", str(by))}, f"by_{by}")
+        found.append(digest(load(place, "lab_wrapped").lab_knn.rows))
+    assert found[0] == found[1] != found[2]
+
+
+FILLS = "from lab_table import TABLE\nTABLE.append(51)\nUNUSED = 1\n"
+IMPORTED = {
+    "a module that fills a table": ({"lab_a.py": cell("x = k", above="import lab_fill\n"), "lab_fill.py": FILLS}, True),
+    "one of a package": (
+        {
+            "lab_p/__init__.py": "",
+            "lab_p/a.py": cell("x = k", above="from . import fill\n"),
+            "lab_p/fill.py": FILLS,
+        },
+        True,
+    ),
+    "one that another imports": (
+        {"lab_a.py": cell("x = k", above="import lab_b\n"), "lab_b.py": "import lab_fill\n", "lab_fill.py": FILLS},
+        True,
+    ),
+    "one that a function imports": (
+        {"lab_a.py": cell("import lab_fill\nx = k"), "lab_fill.py": FILLS},
+        True,
+    ),
+    "one that a name imports": (
+        {"lab_a.py": cell("x = importlib.import_module('lab_fill')", above="import importlib\n"), "lab_fill.py": FILLS},
+        True,
+    ),
+    "one that is imported by the builtin": (
+        {"lab_a.py": cell("x = __import__('lab_fill').TABLE"), "lab_fill.py": FILLS},
+        True,
+    ),
+    "one that only annotates": (
+        {"lab_a.py": cell("x = k", above="if typing.TYPE_CHECKING:\n    import lab_fill\n"), "lab_fill.py": FILLS},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", list(IMPORTED))
+def test_a_module_that_is_imported_for_what_it_does_counts(write: Write, load: Load, what: str) -> None:
+    files, moves = IMPORTED[what]
+    folder = write({"lab_table.py": "TABLE = []\n", **files})
+    rows = load(folder, "lab_p.a" if "lab_p/a.py" in files else "lab_a").lab_knn.rows
+    (file,) = [name for name, text in files.items() if text == FILLS]
+    before = digest(rows)
+    changed(folder / file, "(51)", "(52)")
+    assert (digest(rows) != before) is moves
+    if "import" in what or "name" in what:
+        return  # the whole of it counts
+    before = digest(rows)
+    changed(folder / file, "UNUSED = 1", "UNUSED = 2")
+    assert digest(rows) == before
+
+
+def test_a_print_that_comes_with_all_names_of_a_module_is_not_the_builtin(write: Write, load: Load) -> None:
+    for text, moves in (("def print(x): return len(x)\n", True), ("none = 1\n", False)):
+        folder = write({"lab_a.py": cell("x = print('a')", above="from lab_b import *\n"), "lab_b.py": text})
+        rows = load(folder, "lab_a").lab_knn.rows
+        before = digest(rows)
+        changed(folder / "lab_a.py", "print('a')", "print('b')")
+        assert (digest(rows) != before) is moves
+
+
+def test_modules_of_hw6_do_nothing_when_they_are_imported_but_to_define() -> None:
+    """What hw6 imports is therefore not looked at for what it does."""
+    for name in COMPUTING:
+        for file in Path(str(import_module(name).__file__)).parent.glob("*.py"):
+            for piece, makers in effects_of(Syntax(file.read_bytes())):
+                own = isinstance(piece.node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign))
+                assert own or makers or file.name == "branch_sum.py", f"{file}: {ast.unparse(piece.node)}"
+
+
+# --- what objects hold ----------------------------------------------------------------------------------------------
+
+HOLDING = """import enum
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+
+class Act(enum.Enum):
+    one = 1
+    two = 2
+
+
+@dataclass
+class Settings:
+    depth: int
+    by: object = None
+
+
+class Slotted:
+    __slots__ = ("depth",)
+
+    def __init__(self, depth):
+        self.depth = depth
+
+
+def rows(cells, held=None):
+    return {}
+
+
+def made(held):
+    def inner(cells):
+        return held
+    return inner
+
+
+def given(held):
+    def inner(cells, held=held):
+        return held
+    return inner
+"""
+
+
+def objects(lab: Any) -> list[Any]:
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    first, second = np.random.default_rng(1), np.random.default_rng(2)
+    return [
+        *(np.arange(3), np.arange(4), np.arange(3.0), np.arange(3).reshape(3, 1), np.array(["a", None], dtype=object)),
+        *(np.float32(1), np.float64(1), 1.0, {1, 2}, {1, 3}, frozenset({"a", "b"}), frozenset({"a", "c"})),
+        *(range(3), range(4), Fraction(1, 2), Fraction(1, 3), deque([1]), deque([2]), bytearray(b"a"), bytearray(b"b")),
+        *(lab.SimpleNamespace(a=1), lab.SimpleNamespace(a=2), lab.Settings(1), lab.Settings(2), lab.Slotted(1)),
+        *(lab.Slotted(2), lab.Act.one, lab.Act.two, first, second, first.normal, second.normal, frame, frame + frame),
+        *(re.compile("a"), re.compile("b"), defaultdict(int, a=1), defaultdict(list, a=1), pandas.Timestamp(0)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["partial", "closure", "default", "notebook"])
+def test_objects_count_by_what_they_hold(write: Write, load: Load, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    lab = load(write({"lab_holding.py": HOLDING}), "lab_holding")
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    ways: dict[str, Callable[[Any], Any]] = {
+        "partial": lambda one: functools.partial(lab.rows, held=one),
+        "closure": lab.made,
+        "default": lab.given,
+        "notebook": lambda one: notebook(("def rows(cells): return {'m': HELD}\n",), HELD=one),
+    }
+    found = [digest(ways[way](one)) for one in (*objects(lab), *objects(lab))]
+    half = len(found) // 2
+    assert len(set(found)) == half
+    assert found[:half] == found[half:]
+
+
+def test_what_objects_hold_does_not_depend_on_the_folder_and_functions_in_them_count(write: Write, load: Load) -> None:
+    found = []
+    for folder, text in (("one", "x + 1"), ("two", "x + 1"), ("three", "x + 2")):
+        place = write({"lab_holding.py": f"{HOLDING}\n\ndef f(x):\n    return {text}\n"}, folder)
+        lab = load(place, "lab_holding")
+        found.append(digest(functools.partial(lab.rows, held=[lab.Settings(1, lab.f), {lab.Act.one, lab.f}])))
+    assert found[0] == found[1] != found[2]
+
+
+def test_an_object_that_cannot_be_taken_apart_counts_by_its_class(write: Write, load: Load) -> None:
+    lab = load(write({"lab_holding.py": HOLDING}), "lab_holding")
+    one, other = digest(lab.made(threading.Lock())), digest(lab.made(threading.Lock()))
+    assert one == other != digest(lab.made(threading.RLock()))
+    shared: Any = [1]
+    for _ in range(60):
+        shared = [shared, shared]
+    assert digest(lab.made(shared)) != one, "each object is looked at once"
+    nested: Any = 1
+    for _ in range(2000):
+        nested = [nested]
+    assert digest(lab.made(nested)) != one
+
+
+# --- memory and disk ------------------------------------------------------------------------------------------------
+
+TWO = {"lab_a.py": cell("x = lab_b.f(k)", above="import lab_b\n"), "lab_b.py": "def f(x):\n    return x + 1\n"}
+EDITED = "lab_b.py has changed since it was imported: restart Python, or importlib.reload it"
+
+
+def test_a_file_that_changes_while_it_is_loaded_is_refused_until_it_is_reloaded(write: Write, load: Load) -> None:
+    folder = write(TWO)
+    rows = load(folder, "lab_a").lab_knn.rows
+    before = digest(rows)
+    text = TWO["lab_b.py"].replace("x + 1", "x + 23")
+    (folder / "lab_b.py").write_text(text)
+    with pytest.raises(Hw6Error, match=EDITED):
+        digest(rows)
+    (folder / "lab_b.py").write_text(TWO["lab_b.py"])
+    assert digest(rows) == before
+    (folder / "lab_b.py").write_text(text)
+    reload(sys.modules["lab_b"])
+    assert digest(rows) != before
+
+
+@pytest.mark.parametrize(
+    ("how", "is_refused"),
+    [("edited", True), ("touched", False), ("without a cache", False), ("read-only", False), ("broken", True)],
+)
+def test_a_file_that_was_edited_after_it_was_imported_is_refused_at_first_sight(
+    write: Write, load: Load, monkeypatch: pytest.MonkeyPatch, how: str, is_refused: bool
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", how == "without a cache")
+    folder = write(TWO)
+    rows = load(folder, "lab_a").lab_knn.rows
+    if how == "touched":
+        os.utime(folder / "lab_b.py", (1, 1))
+    elif how == "broken":
+        (folder / "lab_b.py").write_text("def f(:\n")
+    else:
+        (folder / "lab_b.py").write_text(TWO["lab_b.py"].replace("x + 1", "x + 23"))
+    if how == "read-only":  # there Python cannot bring a cache up to date
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    if is_refused:
+        with pytest.raises(Hw6Error, match=EDITED):
+            digest(rows)
+    else:
+        digest(rows)
+
+
+def test_a_file_that_is_loaded_under_a_name_of_its_own_is_compared_with_no_cache(write: Write) -> None:
+    folder = write({"lab_alone.py": cell("x = k")})
+    py_compile.compile(str(folder / "lab_alone.py"))
+    changed_text = cell("x = k + 1")
+    (folder / "lab_alone.py").write_text(changed_text)
+    first = load_file(str(folder / "lab_alone.py"))
+    before = digest(first.rows)
+    (folder / "lab_alone.py").write_text(changed_text.replace("k + 1", "k + 21"))
+    with pytest.raises(Hw6Error, match=r"lab_alone\.py has changed"):
+        digest(first.rows)
+    assert digest(load_file(str(folder / "lab_alone.py")).rows) != before
 
 
 # --- versions -------------------------------------------------------------------------------------------------------

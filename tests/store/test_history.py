@@ -136,6 +136,18 @@ def test_making_again_goes_on_where_it_was_interrupted(fickle: Command, monkeypa
     assert "0 cells" in resume(fickle).out
 
 
+def test_rows_of_an_earlier_version_are_not_counted_beside_those_of_the_last(fickle: Command) -> None:
+    text = FILE.replace('"a number"}', '"a number"}, version=2').replace("FACTOR = 1.0", "FACTOR = 2.0")
+    (fickle.folder / "fickle.py").write_text(text)
+    assert "3 cells in" in resume(fickle, "changed=keep").out
+    with pytest.warns(UserWarning, match="3 rows of fickle version 1 are left out: those of version 2 are there"):
+        frame = load(fickle.folder / "s")
+    assert sorted(frame["y"]) == [2.0, 4.0, 6.0]
+    told = fickle("s", module="hw6.aggregate")
+    assert "fickle: 3 cells" in told.out
+    assert "3 rows of fickle version 1 are left out" in told.err
+
+
 def test_joined_shards_are_still_known_by_their_code(fickle: Command) -> None:
     edit(fickle.folder, 2.0)
     assert resume(fickle, "k=1:5", "changed=keep").status == 0
