@@ -42,7 +42,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-hypothesis.settings.register_profile("hw6", max_examples=40, deadline=None)  # machines are shared: no deadline
+hypothesis.settings.register_profile("hw6", max_examples=30, deadline=None)  # machines are shared: no deadline
 hypothesis.settings.load_profile("hw6")
 
 

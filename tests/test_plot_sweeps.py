@@ -36,6 +36,7 @@ def texts(folder: Path, name: str = "double_descent") -> str:
     return (folder / f"{name}.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_sweep_becomes_three_files_that_hold_its_text(command: Command, sweep: str) -> None:
     ran = plot(command, sweep)
     assert (ran.status, ran.err) == (0, "")
@@ -93,6 +94,7 @@ def test_a_single_run_is_refused_with_its_number(command: Command) -> None:
     refused(plot(command, "one"), "nothing was swept", "test_mse = ")
 
 
+@pytest.mark.slow
 def test_a_path_of_lambdas_is_a_map_and_many_seeds_are_dots(command: Command) -> None:
     command.sweep("p=5:15", "lambda=path", "lambda.num=8", *SMALL, into="path")
     assert plot(command, "path", "--formats", "svg").status == 0

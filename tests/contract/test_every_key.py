@@ -251,6 +251,7 @@ def test_the_keys_of_every_command_stand_in_conf_with_their_help() -> None:
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
+@pytest.mark.slow
 def test_help_shows_every_key_with_its_default(command: Command, name: str) -> None:
     shown = yaml.safe_load(command("--help", f"experiment={name}").out.split("above) ==")[1].split("\n-m sweeps")[0])
     for key, kind in experiment_named(name).keys.items():

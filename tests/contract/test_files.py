@@ -316,6 +316,7 @@ def test_a_dry_run_of_a_file_writes_nothing(command: Command, file: Path) -> Non
 # --- a script -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_script_has_what_the_command_has(process: Process) -> None:
     folder = process.folder
     (folder / "waves.py").write_text(WAVES)
@@ -363,6 +364,7 @@ def test_a_record_imports_no_file(command: Command, file: Path) -> None:
     assert "3 cells" in command("resume=s", "experiment=waves.py:waves", "k=1:6").out
 
 
+@pytest.mark.slow
 def test_a_command_without_a_guard_is_no_place_to_load_from(command: Command) -> None:
     """Loading it would run it: with workers that is said before anything starts."""
     (command.folder / "open.py").write_text(WAVES.replace('if __name__ == "__main__":\n    ', ""))
@@ -372,6 +374,7 @@ def test_a_command_without_a_guard_is_no_place_to_load_from(command: Command) ->
     assert script(command.folder, "-m", "k=1:4", file="open.py").status == 0
 
 
+@pytest.mark.slow
 def test_a_link_to_a_file_has_its_modules_beside_the_file(command: Command) -> None:
     for name, factor in (("real", 3.0), ("linked", 4.0)):
         (command.folder / name).mkdir()
@@ -387,6 +390,7 @@ def test_a_link_to_a_file_has_its_modules_beside_the_file(command: Command) -> N
 
 
 @pytest.mark.parametrize("name", ["json", "queue", "numpy", "hydra"])
+@pytest.mark.slow
 def test_a_file_called_as_a_module_is_called_hides_nothing(process: Process, name: str) -> None:
     (process.folder / "d").mkdir()
     (process.folder / "d" / f"{name}.py").write_text(WAVES)
@@ -427,6 +431,7 @@ def test_a_file_of_an_awkward_name_is_found_recorded_and_resumed(command: Comman
     assert "0 cells" in command("resume=s", *words).out
 
 
+@pytest.mark.slow
 def test_code_that_changes_while_a_sweep_runs_makes_no_row_of_it(process: Process) -> None:
     """A worker that dies is replaced by one that would load what the file says by then."""
     (process.folder / "edited_helper.py").write_text("FACTOR = 1.0\n")

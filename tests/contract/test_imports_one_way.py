@@ -235,6 +235,7 @@ def test_a_sweep_loads_nothing_that_it_does_not_use(process: Process, arguments:
     assert "LOADED []" in ran.out
 
 
+@pytest.mark.slow
 def test_going_on_loads_no_more(process: Process) -> None:
     arguments = ["-m", "experiment=noop", "p=3:6", "hydra.sweep.dir=s"]
     assert process(*arguments).status == 0

@@ -41,6 +41,7 @@ def told(ran: Ran) -> list[str]:
     return [line for line in ran.lines if "cannot be loaded" in line]
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_told_in_a_line_and_breaks_nothing_else(process: Process, broken: str) -> None:
     shown = process("--help")
     assert shown.status == 0, shown.err
@@ -80,6 +81,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_hw6s_sweeper_in_another_application_ends_in_a_clear_line(process: Process) -> None:
     (process.folder / "app.py").write_text(APPLICATION, encoding="utf-8")
     words = [sys.executable, "app.py", "-m", "hydra/sweeper=hw6", "+x=1,2"]

@@ -85,6 +85,7 @@ def test_an_installed_package_is_found_by_its_entry_point() -> None:
 
 
 @pytest.mark.usefixtures("third_party")
+@pytest.mark.slow
 def test_a_registered_experiment_runs_and_stands_in_help(command: Command) -> None:
     frame = command.sweep("experiment=third_party", "n=3,4")
     assert frame["experiment"].tolist() == ["third_party"] * 2
@@ -94,6 +95,7 @@ def test_a_registered_experiment_runs_and_stands_in_help(command: Command) -> No
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.slow
 def test_an_installed_experiment_runs_in_a_process(process: Process) -> None:
     ran = process("-m", "experiment=third_party", "n=3:6", "workers=2", "hydra.sweep.dir=there")
     assert ran.status == 0, ran.err

@@ -22,6 +22,7 @@ FEW = ["double_descent", *(pytest.param(name, marks=pytest.mark.slow) for name i
 
 
 @pytest.mark.parametrize("name", FEW)
+@pytest.mark.slow
 def test_one_job_a_cell_gives_the_same_rows(command: Command, name: str) -> None:
     fused = command.sweep(*SWEEPS[name])
     assert len(fused) == 4
@@ -134,6 +135,7 @@ def _kinds() -> list[object]:
 
 
 @pytest.mark.parametrize("kind", _kinds())
+@pytest.mark.slow
 def test_overrides_mean_what_they_mean_to_hydra(command: Command, kind: str) -> None:
     overrides, rows = KINDS[kind]
     if kind in REFUSED:
@@ -163,6 +165,7 @@ def test_a_value_axis_applies_to_the_choices_that_have_it(command: Command) -> N
     assert_same_rows(frame, pd.concat(parts))
 
 
+@pytest.mark.slow
 def test_constants_of_one_choice_leave_the_others_alone(command: Command) -> None:
     frame = command.sweep(*SMALL, "p=3", "lambda=fixed,tuned", "lambda.num=3")
     parts = [
@@ -172,6 +175,7 @@ def test_constants_of_one_choice_leave_the_others_alone(command: Command) -> Non
     assert_same_rows(frame, pd.concat(parts))
 
 
+@pytest.mark.slow
 def test_experiments_side_by_side_give_the_rows_of_each_alone(command: Command) -> None:
     frame = command.sweep("experiment=noop,double_descent", "p=3,4", *SMALL)
     parts = [command.sweep("experiment=noop", "p=3,4"), command.sweep(*SMALL, "p=3,4")]

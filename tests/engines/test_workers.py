@@ -268,6 +268,7 @@ def test_an_answer_may_ask_for_more_work() -> None:
     assert seen == [("first", 9.0), ("second", 3.0)]
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_parent(tmp_path: Any) -> None:
     """Also when the parent is killed in the middle of a long job."""
     script = tmp_path / "parent.py"

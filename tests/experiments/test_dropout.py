@@ -131,6 +131,7 @@ def test_a_missing_torch_is_told_before_anything_runs(command: Command, monkeypa
     assert ran.lines == ["experiment=dropout: needs the package torch (pip install 'hw6[torch]')"]
 
 
+@pytest.mark.slow
 def test_the_figure_of_all_activations_is_a_map(command: Command) -> None:
     data = curves(command.sweep(*FAST, ALL, "q=0,0.2,0.4,0.6", "mode=train,eval"))
     assert data.y is not None

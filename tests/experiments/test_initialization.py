@@ -149,6 +149,7 @@ def test_widths_stand_for_the_other_three(command):
     assert "width" not in listed or listed["width"].isna().all()
 
 
+@pytest.mark.slow
 def test_fused_and_basic_give_the_same_rows(command):
     axes = (*SMALL[:2], "depth=1,2", "widths=null", "width=3,4", "init=pytorch,orthogonal", "activation=relu")
     assert_same_rows(command.sweep(*axes), command.sweep(*axes, "hydra/sweeper=basic"))

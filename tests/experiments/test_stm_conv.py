@@ -34,6 +34,7 @@ def test_names_are_those_of_the_layers():
     assert EXPERIMENT.measured < set(METRICS)
 
 
+@pytest.mark.slow
 def test_rows_of_a_mixed_batch(command):
     frame = command.sweep(*FEW, "implementation=loop,grouped,fused", "dtype=float32,float64")
     assert len(frame) == 6
@@ -55,6 +56,7 @@ def test_what_is_not_measured_depends_on_the_cell_alone():
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.slow
 def test_memory_is_foreseen(implementation):
     """The numbers held per pixel are those that are refused by; what is foreseen is above what is measured."""
     cells = batch({"implementation": implementation, "batch": 2, "resolution": 40})
@@ -66,6 +68,7 @@ def test_memory_is_foreseen(implementation):
     assert peak < EXPERIMENT.memory(cells)[0] - TORCH_BYTES - FIXED_BYTES < 2 * highest
 
 
+@pytest.mark.slow
 def test_fused_needs_an_eighth_of_grouped():
     grouped, fused = (
         EXPERIMENT.rows(batch({"implementation": name, "batch": 2, "resolution": 40}))["peak_bytes"][0]
@@ -90,6 +93,7 @@ def test_torch_keeps_its_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_the_figure_has_a_curve_for_each_implementation(command):
     data = curves(command.sweep(*FEW, "resolution=1,2", "implementation=loop,grouped,fused"))
     assert [panel.metric for panel in data.panels] == ["forward_ms", "backward_ms", "peak_bytes"]

@@ -142,6 +142,7 @@ def assert_signals(network: Perceptron, ours: Sequence[torch.Tensor], theirs: Se
 
 @settings(max_examples=100)
 @given(networks())
+@pytest.mark.slow
 def test_formulas_are_autograd(case: tuple[Perceptron, torch.Tensor]) -> None:
     network, x = case
     trace, a, b = of(network, x)

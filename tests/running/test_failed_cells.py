@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Command
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import hw6
@@ -51,13 +51,11 @@ def values_of(words: list[str]) -> dict[str, Any]:
     return {key: fails.keys[key].convert(key, value) for key, value in found.items() if key in fails.keys}
 
 
-@settings(max_examples=150)
 @given(text=TEXT | ODD)
 def test_a_text_in_quotes_is_itself_again(text: str) -> None:
     assert unquoted(quoted(text)) == text
 
 
-@settings(max_examples=150)
 @given(word=TEXT | ODD, words=st.lists(TEXT | ODD, max_size=3), odd=st.sampled_from(list(Odd)), flag=st.booleans())
 def test_the_printed_arguments_are_the_same_cell(word: str, words: list[str], odd: Odd, flag: bool) -> None:
     swept = {"word": word, "words": tuple(words), "odd": odd.name, "flag": flag, "maybe": None, "numbers": (1.0, 1e-30)}
