@@ -35,6 +35,7 @@ def loads(monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame, damaged: tuple[s
     monkeypatch.setattr("hw6.aggregate.load", lambda paths: frame)
 
 
+@pytest.mark.slow
 def test_files_go_beside_the_results_and_are_printed(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(sweep)]) == 0
     expected = [sweep / f"ridge_recipe.{kind}" for kind in ("png", "pdf", "svg")]

@@ -99,6 +99,7 @@ def test_what_a_dry_run_says_comes_true(command: Command, tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
+@pytest.mark.slow
 def test_rows_are_counted_exactly_without_running(command: Command, name: str) -> None:
     """Of a sweep over what decides their number, in the fast suite."""
     few = {
@@ -129,6 +130,7 @@ def test_rows_are_counted_exactly_without_running(command: Command, name: str) -
     ],
 )
 @pytest.mark.parametrize("way", [[], ["-m"], ["-m", "hydra/sweeper=basic"]])
+@pytest.mark.slow
 def test_what_the_machine_cannot_hold_is_refused_by_one_rule(
     command: Command, words: list[str], key: str, way: list[str]
 ) -> None:

@@ -120,6 +120,7 @@ def test_keys_of_noop_stand_in_its_row(command: Command, key: str) -> None:
 
 
 @pytest.mark.parametrize(("objective", "metric"), [("test_mse", "test_mse"), ("auto", "validation_mse")])
+@pytest.mark.slow
 def test_the_objective_is_what_a_job_returns(
     command: Command, monkeypatch: pytest.MonkeyPatch, objective: str, metric: str
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_broken_package_is_told_in_a_line_and_breaks_nothing_else(process: Pro
     assert (ran.status, ran.err) == (0, ""), "an experiment of ours does not even look at it"
 
 
+@pytest.mark.slow
 def test_what_a_broken_package_announces_is_no_choice(process: Process, broken: str) -> None:
     ran = process("experiment=broken")
     assert ran.status == 2
@@ -61,6 +62,7 @@ def test_what_a_broken_package_announces_is_no_choice(process: Process, broken: 
     assert ran.files == []
 
 
+@pytest.mark.slow
 def test_completion_goes_on_beside_a_broken_package(process: Process, broken: str) -> None:
     process.environment |= {"COMP_LINE": "hw6 run experiment=no", "COMP_POINT": "21"}
     ran = process("-sc", "query=bash", module="hw6")

@@ -47,6 +47,7 @@ def test_any_order_of_the_axes_gives_the_same_rows(command: Command, name: str) 
 
 
 @pytest.mark.parametrize("name", list(SWEEPS))
+@pytest.mark.slow
 def test_a_cell_alone_gives_its_row_of_the_sweep(command: Command, name: str) -> None:
     whole = command.sweep(*SWEEPS[name])
     last = whole.iloc[[-1]]

@@ -46,6 +46,7 @@ def test_rows_of_a_mixed_batch(command):
     assert {"implementation", "batch", "resolution", "dtype", *METRICS} <= set(frame.columns)
 
 
+@pytest.mark.slow
 def test_what_is_not_measured_depends_on_the_cell_alone():
     cells = [{"implementation": name, "batch": b, "seed": b} for name in ("grouped", "fused") for b in (1, 2)]
     together = EXPERIMENT.rows(batch(*cells))

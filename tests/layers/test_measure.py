@@ -64,6 +64,7 @@ def test_measuring_leaves_torchs_random_state_alone():
 
 @pytest.mark.parametrize("implementation", ["loop", "grouped", "fused"])
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.slow
 def test_measured_differences(implementation, dtype, bound):
     found = measure(Problem(0, dtype, 2, 6), implementation, 2)
     assert found.parameters == 78_592

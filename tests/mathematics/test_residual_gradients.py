@@ -171,6 +171,7 @@ def test_formulas_are_autograd(case: tuple[Perceptron, torch.Tensor]) -> None:
 
 @settings(max_examples=40)
 @given(networks())
+@pytest.mark.slow
 def test_the_layer_jacobian_is_autograds(case: tuple[Perceptron, torch.Tensor]) -> None:
     """dy_l/dy_{l-1} of one layer, and b's gradient as the product of all of them above it."""
     network, x = case

@@ -280,6 +280,7 @@ def _parts_in_plain_python(
     st.integers(1, 12),
 )
 @settings(max_examples=200)
+@pytest.mark.slow
 def test_a_cut_is_what_plain_python_makes_of_it(
     shape: list[int], holes: float, random: Any, target: int, cells: int, ranges: int
 ) -> None:
