@@ -102,6 +102,7 @@ def _row(command: Command, overrides: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("key", list(DOUBLE_DESCENT))
+@pytest.mark.slow
 def test_every_key_changes_the_row(command: Command, key: str) -> None:
     given, change, metrics = DOUBLE_DESCENT[key]
     base = [*SMALL, "p=5", *given] if key != "data.kind" else given
