@@ -326,6 +326,7 @@ def test_what_shows_something_runs_nothing(command: Command, arguments: list[str
     assert (ran.files, ran.folders) == ([], [])
 
 
+@pytest.mark.slow
 def test_help_tells_choices_keys_and_commands(command: Command) -> None:
     ran = command("--help")
     assert ran.status == 0

@@ -115,6 +115,7 @@ class EngineSuite:
         ConfigStore.instance().repo.get("experiment", {}).pop("eventful.yaml", None)
 
     @pytest.mark.parametrize("name", list(SWEEPS))
+    @pytest.mark.slow
     def test_its_rows_are_those_of_one_process(self, command: Command, sweep: Sweep, name: str) -> None:
         whole = command.sweep(*SWEEPS[name], "workers=1")
         ended = finish(sweep.folder, *SWEEPS[name], *self.words)

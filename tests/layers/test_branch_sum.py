@@ -71,6 +71,7 @@ def test_gradcheck(pixel_major):
 
 
 @pytest.mark.parametrize("pixel_major", [True, False])
+@pytest.mark.slow
 def test_the_operator_keeps_torchs_rules(pixel_major):
     """Schema, shapes without data, registration of the derivative: torch's own checks of an operator."""
     torch.library.opcheck(branch_sum, (*case(2, 3, 3, 2, 2), pixel_major))

@@ -97,6 +97,7 @@ def test_my_conv_layer_is_three_convolutions():
 
 @pytest.mark.parametrize("dtype", BOUNDS, ids=str)
 @pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "auto"])
+@pytest.mark.slow
 def test_every_implementation_is_the_sum_of_branches(implementation, dtype):
     reference, layer = pair(dtype)
     layer.implementation = implementation
@@ -131,6 +132,7 @@ def test_one_image_without_a_batch():
 
 
 @pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "auto"])
+@pytest.mark.slow
 def test_gradcheck(implementation):
     _, layer = pair(torch.float64, **SMALL)
     layer.implementation = implementation

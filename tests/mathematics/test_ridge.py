@@ -56,6 +56,7 @@ def assert_fits(fit, expected, y, floor=1e-9):
     num=st.integers(1, 6),
     seed=st.integers(0, 10**6),
 )
+@pytest.mark.slow
 def test_any_shape_agrees_with_the_dense_solution(n, d, p, activation, low, span, num, seed):
     p = p if p > 0 else max(n - p - 40, 1)  # the second range of p lies around n
     features, y = problem(n, d, activation=activation, seed=seed)
