@@ -87,7 +87,6 @@ def experiment(
         BadExperiment: what is wrong, in a line. In a script, which would end in a traceback, that line is printed and
             the exit status is 2.
     """
-
     said = {"price": price, "memory": memory, "rows_of": rows_of, "refuse": refuse}
     plain: dict[str, Any] = {
         "version": version,
@@ -96,7 +95,7 @@ def experiment(
         "finite": finite,
         "order": order,
     }
-    plain["measured"] = measured if isinstance(measured, str) else frozenset(measured)
+    plain["measured"] = frozenset(measured) if isinstance(measured, (list, tuple, set, frozenset)) else measured
     made = partial(_made, name=name, metrics=None if unnamed else metrics, said=said, plain=plain)
     if unnamed:
         made(unnamed[0] if inspect.isfunction(unnamed[0]) else experiment)  # which is refused

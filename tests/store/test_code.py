@@ -24,6 +24,7 @@ import pandas
 import pytest
 from recipes import THIRD_PARTY, install_package
 
+from hw6.contract.experiment import Experiment
 from hw6.contract.files import load as load_file
 from hw6.contract.registry import EXPERIMENTS, experiment_named
 from hw6.errors import Hw6Error
@@ -1170,3 +1171,20 @@ def test_only_digests_of_one_scheme_can_be_compared() -> None:
     assert not comparable("1:aa", "2:aa")
     assert not comparable("aa", "2:aa")
     assert digest(THIRD_PARTY.rows).startswith("3:")
+
+
+def _uses(cells: Any, other: Experiment) -> Any:
+    return other.rows(cells)
+
+
+def _nothing(cells: Any) -> Any:
+    return {}
+
+
+def test_an_experiment_that_another_one_uses_counts_by_its_rows() -> None:
+    def code(other: Experiment) -> str | None:
+        return code_of(replace(THIRD_PARTY, rows=functools.partial(_uses, other=other))).digest
+
+    before = code(THIRD_PARTY)
+    assert code(replace(THIRD_PARTY, version=9, objective=None)) == before
+    assert code(replace(THIRD_PARTY, rows=_nothing)) != before
