@@ -13,9 +13,9 @@ from hw6.contract.experiment import Experiment
 from hw6.contract.files import is_reference, load
 from hw6.contract.registry import EXPERIMENTS
 from hw6.errors import BadInput
+from hw6.store.record import CHOICE
 from hw6.words import unquoted
 
-CHOICE = "experiment="
 _CHOICES = re.compile(r"(choice|shuffle|sort)\((.*)\)", re.DOTALL)
 
 

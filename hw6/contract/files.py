@@ -72,9 +72,7 @@ def load(reference: str) -> Experiment:
     match = REFERENCE.fullmatch(reference)
     assert match is not None
     path, name = Path(match["file"]).expanduser().absolute(), match["name"] or ""
-    path = (
-        path.resolve() if path.is_symlink() else path
-    )  # modules stand beside the file itself, as for Python's scripts
+    path = _itself(path)
     if not path.is_file():
         beside = [one.name for one in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise BadInput("experiment", reference, f"there is no file {match['file']}", nearest(path.name, beside))
@@ -87,10 +85,8 @@ def load(reference: str) -> Experiment:
     given = getattr(module, name, None) if name else None
     listed = ", ".join(f"{match['file']}:{one}" for one in found)
     if given is not None:
-        allowed, hint = (
-            f"{name} is a {type(given).__name__}, no experiment",
-            "write @hw6.experiment(metrics=...) above it",
-        )
+        allowed = f"{name} is a {type(given).__name__}, no experiment"
+        hint = "write @hw6.experiment(metrics=...) above it"
     elif name:
         allowed = f"{path.name} has no {name}" + (f"; it has {listed}" if found else ", and no experiment at all")
         hint = nearest(name, found) or ("" if found else "write @hw6.experiment(metrics=...) above a function")
@@ -114,9 +110,14 @@ def source_of(experiment: Experiment) -> Source | None:
             continue
         for variable, value in list(vars(module).items()):
             if value is experiment:
-                path = Path(file).resolve() if Path(file).is_symlink() else Path(file).absolute()
+                path = _itself(Path(file).absolute())
                 return None if _runs_when_loaded(path) else Source(str(path), variable, _digest(path))
     return None
+
+
+def _itself(path: Path) -> Path:
+    """The file behind a link: modules stand beside that one, as for Python's scripts."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _runs_when_loaded(path: Path) -> bool:

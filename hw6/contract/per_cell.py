@@ -184,7 +184,8 @@ def _rows(
     names = [one.name for one in parameters]
     own = inspect.signature(function, follow_wrapped=False).parameters.values()  # of a wrapper, what it takes itself
     by_name = any(one.kind == one.KEYWORD_ONLY for one in parameters) or any(one.kind == one.VAR_KEYWORD for one in own)
-    positional = {one.name for one in parameters if one.kind == one.POSITIONAL_ONLY}
+    places = sum(one.kind == one.POSITIONAL_ONLY for one in parameters) if by_name else len(names)
+    named = names[places:]
     example = "{" + ", ".join(f'"{one}": ...' for one in metrics) + "}"
 
     def rows(cells: Cells) -> CellAnswers:
@@ -195,12 +196,7 @@ def _rows(
         times = [clock()]
         for cell in zip(*columns, strict=True):
             try:
-                if by_name:
-                    first = [value for name, value in zip(names, cell, strict=True) if name in positional]
-                    named = {name: value for name, value in zip(names, cell, strict=True) if name not in positional}
-                    answer = function(*first, **named)
-                else:
-                    answer = function(*cell)
+                answer = function(*cell[:places], **dict(zip(named, cell[places:], strict=True)))
                 answers.append(rows_of_answer(answer, metrics, example))
             except KeyboardInterrupt:
                 raise
@@ -248,9 +244,8 @@ def _of_cells(word: str, said: Any, names: Sequence[str], decodes: Mapping[str, 
                 found[values] = _refusals(said, cell) if word == "refuse" else said(*cell)
             each.append(values)
         if word == "refuse":
-            return list({str(mistake): mistake for mistakes in found.values() for mistake in mistakes}.values())[
-                :MOST_LINES
-            ]
+            told = {str(mistake): mistake for mistakes in found.values() for mistake in mistakes}
+            return list(told.values())[:MOST_LINES]
         return np.array([found[values] for values in each])
 
     return of_cells

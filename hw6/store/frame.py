@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hw6.contract.experiment import ROW_COLUMNS
 from hw6.errors import Hw6Error, NoResults
 from hw6.store import directory, shards
-from hw6.store.history import outdated
+from hw6.store.history import Run, outdated, readable
 from hw6.store.record import runs
 from hw6.store.tries import best_tries, one_type, sweep_of
 from hw6.words import counted
@@ -53,11 +52,12 @@ def load(paths: PathLike | Sequence[PathLike], *, failed: bool = True) -> pd.Dat
         raise NoResults(f"{where}: no results of hw6 here (a sweep leaves {shards.SHARD_PREFIX}*{shards.SHARD_SUFFIX})")
     found = list(dict.fromkeys(path.resolve() for path in found))
     tables, damaged = _read(found)
-    frame = _frame(tables, found)
+    records = {sweep: readable(sweep) for sweep in dict.fromkeys(map(sweep_of, found))}
+    frame = _frame(tables, found, records)
     if not failed:
         frame = frame[frame["status"] != "failed"].reset_index(drop=True)
     frame.attrs["damaged"] = damaged
-    frame.attrs["experiments"] = _experiments(found)
+    frame.attrs["experiments"] = _experiments(records.values())
     return frame
 
 
@@ -74,13 +74,12 @@ def provenance(path: PathLike) -> list[dict[str, Any]]:
     return found
 
 
-def _experiments(paths: Sequence[Path]) -> dict[str, Any]:
-    """What the records beside shards say of their experiments; one that cannot be read says nothing."""
+def _experiments(records: Iterable[Sequence[Run]]) -> dict[str, Any]:
+    """What the records of sweeps say of their experiments, the latest run of each."""
     found: dict[str, Any] = {}
-    for sweep in dict.fromkeys(map(sweep_of, paths)):
-        with suppress(Hw6Error):
-            for run in runs(sweep):
-                found |= run.get("experiments", {})
+    for made in records:
+        for run in made:
+            found |= run.get("experiments", {})
     return found
 
 
@@ -118,12 +117,14 @@ def _read(paths: Sequence[Path]) -> tuple[list[pa.Table | None], list[str]]:
     return tables, damaged
 
 
-def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataFrame:
+def _frame(
+    tables: Sequence[pa.Table | None], paths: Sequence[Path], records: Mapping[Path, Sequence[Run]]
+) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
     read = [(table, path) for table, path in zip(tables, paths, strict=True) if table is not None]
-    kept = best_tries(_of_last_version(read))
+    kept = best_tries(_of_last_version(read, records), records.__getitem__)
     whole = pa.concat_tables(one_type(kept), promote_options="permissive").unify_dictionaries()
     large = [name for name in whole.column_names if _is_large(whole[name])]
     frame: pd.DataFrame = whole.drop_columns(large).to_pandas(split_blocks=True)
@@ -133,13 +134,14 @@ def _frame(tables: Sequence[pa.Table | None], paths: Sequence[Path]) -> pd.DataF
     return frame[order] if order != list(frame.columns) else frame
 
 
-def _of_last_version(read: Sequence[tuple[pa.Table, Path]]) -> list[tuple[pa.Table, Path]]:
+def _of_last_version(
+    read: Sequence[tuple[pa.Table, Path]], records: Mapping[Path, Sequence[Run]]
+) -> list[tuple[pa.Table, Path]]:
     """Tables without the rows of earlier versions of an experiment in the same sweep, which are told of.
 
     They have other ids, so that nothing else would tell them from those of now.
     """
-    sweeps = {sweep_of(path) for _, path in read}
-    old = {folder: outdated(folder) for folder in sweeps}
+    old = {folder: outdated(folder, made) for folder, made in records.items()}
     kept, told = [], dict[str, int]()
     for table, path in read:
         folder = sweep_of(path)

@@ -86,53 +86,62 @@ def made_now(made: Sequence[Run], now: Now) -> Callable[[int], bool]:
 
 
 def maker(made: Sequence[Run], number: int) -> int:
-    """The place in the record of the run that a job number belongs to; of an older release, the last run."""
-    if not all(isinstance(run.get("first"), int) for run in made):
-        return max(len(made) - 1, 0)
+    """The place in the record of the run that a job number belongs to.
+
+    Runs of earlier releases do not say from where on: what no later run was given belongs to the last of them.
+    """
     for place, run in enumerate(made):
         if number in run.get("also", ()):
             return place
-    return max((place for place, run in enumerate(made) if run["first"] <= number), default=0)
+    return max((place for place, run in enumerate(made) if run.get("first", 0) <= max(number, 0)), default=0)
 
 
-def eras(folder: Path) -> Callable[[Path], int]:
+def eras(folder: Path, made: Sequence[Run]) -> Callable[[Path], int]:
     """How often all rows of a sweep had been made again when a shard was written.
 
     A later era has the last word on a cell, even where it failed: what other code once made of it is no result of now.
-    A record that cannot be read has one era.
+
+    Args:
+        folder: the sweep's directory.
+        made: its record.
     """
-    found: list[dict[str, Any]] = []
-    with suppress(Hw6Error):
-        found = runs(folder)
-    counts = list(accumulate(run.get("changed") == "rerun" for run in found))
+    counts = list(accumulate(run.get("changed") == "rerun" for run in made))
     if not any(counts):
         return lambda path: 0
-    return lambda path: counts[maker(found, number_of(folder, path))]
+    return lambda path: counts[maker(made, number_of(folder, path))]
 
 
-def outdated(folder: Path) -> Callable[[Path, str], str]:
+def outdated(folder: Path, made: Sequence[Run]) -> Callable[[Path, str], str]:
     """Which shards of a sweep hold rows of an earlier version of their experiment than its last run made.
+
+    Args:
+        folder: the sweep's directory.
+        made: its record.
 
     Returns:
         for a shard and its experiment what is to be said of it; nothing where its rows are of the last version, or the
         record does not say.
     """
-    found: list[dict[str, Any]] = []
-    with suppress(Hw6Error):
-        found = runs(folder)
     versions = [
         {name: one.get("version") for name, one in run.get("experiments", {}).items() if isinstance(one, dict)}
-        for run in found
+        for run in made
     ]
     last = {name: version for run in versions for name, version in run.items()}
 
     def told(path: Path, name: str) -> str:
-        version = versions[maker(found, number_of(folder, path))].get(name) if versions else None
+        version = versions[maker(made, number_of(folder, path))].get(name) if versions else None
         if version is None or version == last[name]:
             return ""
         return f"rows of {name} version {version} are left out: those of version {last[name]} are there"
 
     return told
+
+
+def readable(folder: Path) -> Sequence[Run]:
+    """The record of a sweep; nothing where it cannot be read."""
+    with suppress(Hw6Error):
+        return runs(folder)
+    return []
 
 
 def number_of(folder: Path, path: Path) -> int:

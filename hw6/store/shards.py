@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hw6.errors import Hw6Error
 from hw6.store.directory import DAMAGED, digest_of, write_atomically
-from hw6.store.history import eras, number_of
+from hw6.store.history import eras, number_of, readable
 
 SHARD_PREFIX, SHARD_SUFFIX = "rows-", ".parquet"
 
@@ -97,7 +97,7 @@ def cell_ids(
         folder: the sweep's directory.
         wanted: which jobs, by their numbers; None: all.
     """
-    era, damaged = eras(folder), []
+    era, damaged = eras(folder, readable(folder)), []
     found: dict[int, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for path in shards_below(folder):
         if wanted is not None and not wanted(number_of(folder, path)):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from hw6.store.directory import PROVENANCE
-from hw6.store.history import eras
+from hw6.store.history import Run, eras, readable
 from hw6.store.shards import is_done, text_array
 
 
-def best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
-    """Drop, within each sweep, the rows of tries of a cell that a later or successful one replaces."""
+def best_tries(
+    read: Sequence[tuple[pa.Table, Path]], record_of: Callable[[Path], Sequence[Run]] = readable
+) -> list[pa.Table]:
+    """Drop, within each sweep, the rows of tries of a cell that a later or successful one replaces.
+
+    Args:
+        read: tables, and the shards that they were read from.
+        record_of: the record of a sweep, by its directory.
+    """
     sweeps: dict[Path, list[int]] = {}
     for index, (_, path) in enumerate(read):
         sweeps.setdefault(sweep_of(path), []).append(index)
@@ -26,7 +33,7 @@ def best_tries(read: Sequence[tuple[pa.Table, Path]]) -> list[pa.Table]:
         lengths = [len(tables[index]) for index in members]
         shard = np.repeat(np.arange(len(members)), lengths)
         done = np.concatenate([is_done(tables[index]) for index in members])
-        era = eras(folder)
+        era = eras(folder, record_of(folder))
         keep = _keep(ids, shard, done, np.repeat([era(read[index][1]) for index in members], lengths))
         if keep.all():
             continue

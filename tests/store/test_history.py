@@ -76,6 +76,15 @@ def test_a_record_of_an_earlier_release_goes_by_its_last_run() -> None:
     assert changes(runs, now("a")) == ["the code of x"]
 
 
+def test_a_folder_that_an_earlier_release_began_tells_its_rows_from_later_ones() -> None:
+    old: dict[str, Any] = {"code": {"x": "3:a"}}
+    runs = [old, {"code": {"x": "3:b"}}, run("c", 4, "rerun", ran=1)]
+    assert [maker(runs, number) for number in (-1, 0, 3, 4, 9)] == [1, 1, 1, 2, 2]
+    assert [made_now(runs, now("c"))(number) for number in (0, 3, 4)] == [False, False, True]
+    assert changes(runs, now("c")) == ["the code of x"], "an interrupted rerun settles nothing"
+    assert maker([old, old], -1) == 1, "a single run's rows are those of its last run"
+
+
 @pytest.fixture
 def fickle(command: Command) -> Command:
     (command.folder / "fickle.py").write_text(FILE)
